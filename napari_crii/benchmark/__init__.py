@@ -1,0 +1,1 @@
+"""Protocols that measure: seeded, resumable, on any folder of images and labels."""

@@ -1,0 +1,145 @@
+"""``napari-crii predict``: masks, probabilities and maps of scans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_crii.cli._guard import USER_ERROR, sentence
+from napari_crii.cli._output import JsonOption, note, progress_bar, write_json
+from napari_crii.errors import CriiError
+
+if TYPE_CHECKING:
+    from napari_crii.cli._proposal_files import ProposalFiles
+    from napari_crii.inference import Predictor
+    from napari_crii.scan_prediction import ScanPrediction
+
+Scans = Annotated[
+    list[Path], typer.Argument(metavar="SCAN...", help="NIfTI, PNG, TIFF, or a DICOM folder.")
+]
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write to.")]
+Weights = Annotated[
+    Path | None,
+    typer.Option("--checkpoint", metavar="FILE", help="Weights to use instead of the shipped."),
+]
+Views = Annotated[int, typer.Option(min=1, max=4, help="Mirrored views to average.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Where a run writes, and whether it may replace what is there."""
+
+    folder: Path
+    overwrite: bool
+
+
+def predict(
+    scans: Scans,
+    output: Output,
+    checkpoint: Weights = None,
+    views: Views = 4,
+    overwrite: Overwrite = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Propose a mask for each scan, with probabilities, a map of doubt and patches to look at.
+
+    Writes STEM_mask, STEM_coarse, STEM_refined and STEM_disagreement for each scan; with several
+    classes one coarse and one refined map for each, such as STEM_refined-2-lesion. A scan that
+    fails is named, the others are done all the same.
+    """
+    from napari_crii.cli._folders import require_writable
+    from napari_crii.cli._proposal_files import unique_stems
+
+    stems = unique_stems(scans)
+    require_writable(output)
+    predictor = _predictor(checkpoint, views)
+    target = _Target(output, overwrite)
+    records, failed = [], False
+    for scan, stem in zip(scans, stems, strict=True):
+        try:
+            records.append(_predict_one(predictor, scan, stem, target))
+        except (CriiError, OSError, MemoryError) as error:
+            note(f"Error: {sentence(error)}")
+            failed = True
+            continue
+        if not as_json:
+            typer.echo(_summary(records[-1]))
+    if as_json:
+        write_json(records)
+    if failed:
+        raise typer.Exit(USER_ERROR)
+
+
+def _predictor(checkpoint: Path | None, views: int) -> Predictor:
+    """Return the network; its file is verified before torch is loaded."""
+    from napari_crii.checkpoint_info import read_checkpoint_info
+    from napari_crii.demo import shipped_checkpoint
+
+    path = checkpoint or shipped_checkpoint()
+    read_checkpoint_info(path)
+    from napari_crii.checkpoint import load_checkpoint
+    from napari_crii.inference import Predictor
+
+    return Predictor(load_checkpoint(path), views=views)
+
+
+def _predict_one(predictor: Predictor, scan: Path, stem: str, target: _Target) -> dict[str, Any]:
+    """Compute first, write last."""
+    from napari_crii.cli._proposal_files import (
+        proposal_files,
+        proposal_writers,
+        refuse_existing,
+        write_all,
+    )
+    from napari_crii.io import read_scan
+    from napari_crii.scan_prediction import predict_scan
+
+    volume = read_scan(scan)
+    classes = predictor.checkpoint.classes
+    files = proposal_files(target.folder, stem, classes, volume.is_image)
+    refuse_existing(files.all, target.overwrite)
+    with progress_bar(stem) as advance:
+        prediction = predict_scan(predictor, volume, lambda done, total: advance(done, total, ""))
+    write_all(target.folder, proposal_writers(files, prediction, volume.geometry))
+    return record(scan, files, prediction)
+
+
+def record(scan: Path, files: ProposalFiles, prediction: ScanPrediction) -> dict[str, Any]:
+    """Return the JSON object of one scan; the maps of several classes are lists of paths."""
+    return {
+        "scan": str(scan),
+        "mask": str(files.mask),
+        "coarse": _one_or_list(files.coarse),
+        "refined": _one_or_list(files.refined),
+        "disagreement": str(files.disagreement),
+        "patches": [
+            {
+                "slice": patch.slice,
+                "box": [patch.box.top, patch.box.left, patch.box.bottom, patch.box.right],
+                "score": patch.score,
+                "reason": str(patch.reason),
+            }
+            for patch in prediction.patches
+        ],
+        "seconds": round(prediction.seconds, 3),
+        "checkpoint": prediction.checkpoint,
+    }
+
+
+def _one_or_list(paths: tuple[Path, ...]) -> str | list[str]:
+    return str(paths[0]) if len(paths) == 1 else [str(path) for path in paths]
+
+
+def _summary(record: dict[str, Any]) -> str:
+    patches = record["patches"]
+    worst = (
+        f", the first on slice {patches[0]['slice']} ({patches[0]['reason']})" if patches else ""
+    )
+    return (
+        f"{record['scan']}: {record['mask']} in {record['seconds']:.1f} s; "
+        f"{len(patches)} patches to look at{worst}"
+    )

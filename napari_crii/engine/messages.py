@@ -1,0 +1,234 @@
+"""Typed records between the window and its children: one JSON line each, arrays by file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from napari_crii.patches import Box, Patch, Reason
+
+
+@dataclass(frozen=True)
+class UseCheckpoint:
+    """Propose with these weights from the next slice on."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class OpenScan:
+    """A scan to propose for.
+
+    Attributes
+    ----------
+    scan
+        The key under which later messages name it.
+    array
+        A ``.npy`` file, slices first: (S, H, W) or (S, H, W, 3).
+    spacing
+        Between slices, rows, columns.
+    unit
+        ``"mm"`` or ``"px"``.
+    """
+
+    scan: str
+    array: str
+    spacing: tuple[float, ...]
+    unit: str
+
+
+@dataclass(frozen=True)
+class Propose:
+    """Propose these slices of a scan, in this order; the latest request replaces earlier ones."""
+
+    request: int
+    scan: str
+    slices: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Stop proposing."""
+
+
+@dataclass(frozen=True)
+class Learn:
+    """Fine-tune on a snapshot and publish the result.
+
+    Attributes
+    ----------
+    snapshot
+        A file written by `save_snapshot`.
+    checkpoint
+        The weights to start from; an empty string starts a new network.
+    folder
+        Where the new checkpoint is published, named by its digest.
+    iterations, learning_rate
+        Of the run; 0 takes the tick's own.
+    classes, channels
+        Foreground classes by name, and 1 (grey) or 3 (RGB) channels, of a new network.
+    """
+
+    snapshot: str
+    checkpoint: str
+    folder: str
+    iterations: int = 0
+    learning_rate: float = 0.0
+    classes: tuple[str, ...] = ()
+    channels: int = 1
+
+
+@dataclass(frozen=True)
+class StopLearning:
+    """Discard what is being learnt."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The child has loaded and listens."""
+
+    device: str
+
+
+@dataclass(frozen=True)
+class CheckpointInUse:
+    """Proposals are made with these weights from now on."""
+
+    digest: str
+
+
+@dataclass(frozen=True)
+class SliceProposed:
+    """One slice is proposed.
+
+    Attributes
+    ----------
+    labels, score
+        ``.npy`` files of (H, W) class indices and uint8 expected error; the receiver deletes
+        them.
+    patches
+        Places worth a look.
+    checkpoint
+        Digest of the weights.
+    """
+
+    request: int
+    scan: str
+    slice: int
+    labels: str
+    score: str
+    patches: tuple[Patch, ...]
+    checkpoint: str
+
+
+@dataclass(frozen=True)
+class ProposalFinished:
+    """All slices of a request are proposed."""
+
+    request: int
+    scan: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LearningStepped:
+    """One training step is done."""
+
+    step: int
+    total: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class LearningFinished:
+    """Training is over.
+
+    Attributes
+    ----------
+    reason
+        A `FinishReason`, or ``"refused"`` when the new weights did worse on the check slices.
+    checkpoint
+        The published file, or an empty string.
+    message
+        One sentence for the user.
+    """
+
+    reason: str
+    checkpoint: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A request could not be served; one sentence says why. The child goes on."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Closed:
+    """The child has ended; made by the client, never sent through the pipe."""
+
+    exit_code: int
+
+
+Message = (
+    UseCheckpoint
+    | OpenScan
+    | Propose
+    | Cancel
+    | Learn
+    | StopLearning
+    | Ready
+    | CheckpointInUse
+    | SliceProposed
+    | ProposalFinished
+    | LearningStepped
+    | LearningFinished
+    | Failed
+    | Closed
+)
+
+# `Closed` is left out: a child cannot say that it has ended.
+_KINDS: dict[str, type[Any]] = {k.__name__: k for k in Message.__args__ if k is not Closed}
+_TYPES: dict[object, type | tuple[type, ...]] = {"int": int, "float": (int, float), "str": str}
+
+
+def encode(message: Message) -> bytes:
+    """Return a message as one line."""
+    body = {"kind": type(message).__name__, **asdict(message)}
+    return json.dumps(body, allow_nan=False).encode() + b"\n"
+
+
+def decode(line: bytes) -> Message:
+    """Return the message of a line.
+
+    Raises
+    ------
+    ValueError
+        If the line is no message.
+    """
+    try:
+        body = json.loads(line)
+        kind = _KINDS[body.pop("kind")]
+        if "patches" in body:
+            body["patches"] = [_patch(p) for p in body["patches"]]
+        message: Message = kind(
+            **{k: tuple(v) if isinstance(v, list) else v for k, v in body.items()}
+        )
+        _require_types(message)
+    # Deep nesting exhausts the JSON reader's recursion.
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not a message: {line[:80]!r}") from error
+    return message
+
+
+def _require_types(message: Message) -> None:
+    for field in fields(message):
+        if not isinstance(getattr(message, field.name), _TYPES.get(field.type, tuple)):
+            raise TypeError(field.name)
+
+
+def _patch(body: dict[str, Any]) -> Patch:
+    return Patch(body["slice"], Box(**body["box"]), body["score"], Reason(body["reason"]))

@@ -1,0 +1,33 @@
+"""Errors that a user can cause, each one clear sentence.
+
+The command line turns every :class:`CriiError` into that sentence and exit code 2; the
+window shows it in its status line. Anything else is a defect of ours.
+"""
+
+
+class CriiError(Exception):
+    """A condition the user can understand and mend; its text is one sentence."""
+
+
+class ScanError(CriiError):
+    """A scan or mask that cannot be opened: the text names the file and the broken rule."""
+
+
+class GeometryError(CriiError):
+    """Two grids that should coincide do not, or a grid that is no grid."""
+
+
+class CheckpointError(CriiError):
+    """A checkpoint that is damaged, of another kind, or does not fit the scan."""
+
+
+class WriteError(CriiError):
+    """A file that could not be written and verified; what stood there before is unchanged."""
+
+
+class TrainingError(CriiError):
+    """Training data or settings from which nothing can be learnt."""
+
+
+class EngineError(CriiError):
+    """The child process that carries the network could not be used."""

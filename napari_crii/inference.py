@@ -1,0 +1,126 @@
+"""From a checkpoint and a scan to both branches' probabilities, slice by slice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from napari_crii.checkpoint import Checkpoint
+from napari_crii.volume import Volume
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What the network says about one slice, under each view.
+
+    Attributes
+    ----------
+    coarse, refined
+        Class probabilities of the two branches, (V, K, H, W) float32: V mirrored views, each
+        mapped back onto the slice.
+    """
+
+    coarse: NDArray[np.float32]
+    refined: NDArray[np.float32]
+
+    @property
+    def coarse_mean(self) -> NDArray[np.float32]:
+        """Coarse probabilities averaged over views, (K, H, W)."""
+        return mean_over_views(self.coarse)
+
+    @property
+    def refined_mean(self) -> NDArray[np.float32]:
+        """Refined probabilities averaged over views, (K, H, W)."""
+        return mean_over_views(self.refined)
+
+    def labels(self) -> NDArray[np.uint8] | NDArray[np.uint16]:
+        """Return the proposed mask (H, W): the refined branch's most probable class."""
+        p = self.refined_mean
+        best = np.asarray(p[1] > p[0] if len(p) == 2 else p.argmax(axis=0))
+        return best.astype(np.uint8) if len(p) <= 256 else best.astype(np.uint16)
+
+
+class Predictor:
+    """A checkpoint made ready to predict.
+
+    Parameters
+    ----------
+    checkpoint
+        Weights and recipe.
+    device
+        Where to compute.
+    views
+        How many mirrored views to average, 1 to 4; the recipe's mirror axes may allow fewer.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, device: str = "cpu", views: int = 4) -> None:
+        if not 1 <= views <= 4:
+            raise ValueError(f"{views} views: there are 1 to 4")
+        self.checkpoint = checkpoint
+        self.views = mirrored_views(checkpoint.preprocessing.mirror_axes)[:views]
+        self._device = torch.device(device)
+        self._network = checkpoint.network.to(self._device)
+
+    def predict_slice(self, volume: Volume, index: int) -> Prediction:
+        """Predict slice `index` of a scan.
+
+        Raises
+        ------
+        CheckpointError
+            If the checkpoint does not fit the scan's channels.
+        ValueError
+            If the scan has no such slice.
+        """
+        recipe = self.checkpoint.preprocessing
+        recipe.require(volume)
+        if not 0 <= index < volume.slice_count:
+            raise ValueError(f"{volume.name} has {volume.slice_count} slices, none at {index}")
+        image = torch.from_numpy(recipe.slice_input(volume, index)).to(self._device)
+        with torch.inference_mode():
+            logits = self._network(self.view_batch(image))
+            shape = volume.slices().shape[1:3]
+            coarse, refined = (self._probabilities(branch, shape) for branch in logits)
+        return Prediction(coarse, refined)
+
+    def predict_volume(
+        self, volume: Volume, order: Iterable[int] | None = None
+    ) -> Iterator[tuple[int, Prediction]]:
+        """Predict slices one after the other, in `order` (default: from first to last)."""
+        for index in range(volume.slice_count) if order is None else order:
+            yield index, self.predict_slice(volume, index)
+
+    def view_batch(self, image: Tensor) -> Tensor:
+        """Return the views of an input (C, H, W) as a batch (V, C, H, W)."""
+        batch = torch.stack([mirror(image, view) for view in self.views])
+        return batch.contiguous(memory_format=torch.channels_last)
+
+    def _probabilities(self, logits: Tensor, shape: Sequence[int]) -> NDArray[np.float32]:
+        """Return probabilities (V, K, *shape): every view mirrored back, on the slice's grid."""
+        p = logits.softmax(dim=1)
+        back = torch.stack([mirror(p[i], view) for i, view in enumerate(self.views)])
+        if back.shape[-2:] != tuple(shape):
+            back = functional.interpolate(back, tuple(shape), mode="bilinear", align_corners=False)
+        return np.asarray(back.cpu().numpy(), dtype=np.float32)
+
+
+def mirrored_views(axes: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """Return the ways to mirror a slice along `axes`: none first, then one axis, then both."""
+    singles = [(axis,) for axis in axes]
+    return ((), *singles, *([tuple(axes)] if len(axes) == 2 else []))
+
+
+def mirror(image: Tensor, view: tuple[int, ...]) -> Tensor:
+    """Mirror (..., H, W) along in-plane axes 0 (rows) and 1 (columns)."""
+    return image.flip([axis - 2 for axis in view]) if view else image
+
+
+def mean_over_views(p: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Average (V, K, H, W) over its first axis."""
+    mean: NDArray[np.float32] = p[0] if len(p) == 1 else p.mean(axis=0, dtype=np.float32)
+    return mean

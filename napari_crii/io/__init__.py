@@ -1,0 +1,8 @@
+"""Scans and masks on disk: the only place where files, DICOM and NIfTI's RAS are met."""
+
+from napari_crii.io.atomic import atomic_write
+from napari_crii.io.kinds import is_scan
+from napari_crii.io.scan import read_mask, read_scan
+from napari_crii.io.write import write_map, write_mask
+
+__all__ = ["atomic_write", "is_scan", "read_mask", "read_scan", "write_map", "write_mask"]

@@ -1,0 +1,103 @@
+"""Files that are either the old one or the new one, verified, and never anything between."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from napari_crii.errors import WriteError
+from napari_crii.io._refusal import reason
+
+_IN_WORDS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the disk is read-only",
+    errno.EACCES: "the folder or file is write-protected or in use",
+    errno.EPERM: "the folder or file is write-protected or in use",
+    errno.ENOENT: "the folder does not exist",
+    errno.ENOTDIR: "the folder does not exist",
+    errno.EISDIR: "a folder of that name exists",
+    errno.ENAMETOOLONG: "the name is too long",
+}
+_NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
+
+
+def atomic_write(
+    path: str | Path, write: Callable[[Path], None], verify: Callable[[Path], None]
+) -> None:
+    """Write a file beside its target, sync it to disk, verify it, and only then replace.
+
+    Parameters
+    ----------
+    path
+        The target; a symbolic link is followed.
+    write
+        Writes a new file at the given path, which lies in the target's folder and keeps its
+        last two suffixes.
+    verify
+        Reads the file at the given path and raises if it is not what was meant.
+
+    Raises
+    ------
+    WriteError
+        If any step fails; the target is as it was, and no temporary file remains.
+    """
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{secrets.token_hex(6)}{''.join(target.suffixes[-2:])}")
+    try:
+        _refuse_protected(target)
+        write(temporary)
+        _sync_file(temporary)
+        verify(temporary)
+        os.replace(temporary, target)
+        _sync_folder(target.parent)
+    # Writers and verifiers are anyone's code: each failure must leave one sentence.
+    except Exception as error:
+        raise WriteError(f"{path} was not saved: {in_words(error)}") from error
+    finally:
+        _remove(temporary)
+
+
+def in_words(error: BaseException) -> str:
+    """Say why a file could not be written, in words of the user's world."""
+    if isinstance(error, OSError) and error.errno in _IN_WORDS:
+        return _IN_WORDS[error.errno]
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return reason(error)
+
+
+def _refuse_protected(target: Path) -> None:
+    # Renaming over a write-protected file succeeds on POSIX, against its owner's wish.
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, "write-protected", str(target))
+
+
+def _sync_file(path: Path) -> None:
+    with open(path, "rb+") as stream:
+        os.fsync(stream.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself durable where the system can (Windows and some shares cannot)."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        # The folder has vanished or become read-only, and with it any way to clean up.
+        return

@@ -1,0 +1,97 @@
+"""Rectangles on a slice, and the patches that a clinician is taken through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a patch deserves a look."""
+
+    BOUNDARY = "boundary"
+    LOW_CONTRAST = "low contrast"
+    REGION = "region"
+
+
+@dataclass(frozen=True, order=True)
+class Box:
+    """Half-open pixel rectangle on a slice: rows ``top:bottom``, columns ``left:right``."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Index of the box in an array whose last two axes are rows and columns."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """Row and column of the middle, in pixels."""
+        return (self.top + self.bottom - 1) / 2, (self.left + self.right - 1) / 2
+
+    @property
+    def size(self) -> int:
+        """Number of pixels."""
+        return (self.bottom - self.top) * (self.right - self.left)
+
+    def overlaps(self, other: Box) -> bool:
+        """Whether the two boxes share a pixel."""
+        return (
+            self.top < other.bottom
+            and other.top < self.bottom
+            and self.left < other.right
+            and other.left < self.right
+        )
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A place to look at: slice, box, how likely it is wrong, and why.
+
+    Attributes
+    ----------
+    slice
+        Index along the scan's slice axis.
+    box
+        Rectangle on that slice.
+    score
+        Mean expected error over the box, 0 to 1; a ranking, not a probability.
+    reason
+        The kind of doubt that prevails there.
+    """
+
+    slice: int
+    box: Box
+    score: float
+    reason: Reason
+
+
+def order_patches(patches: Iterable[Patch]) -> list[Patch]:
+    """Order the patches of a scan: doubtful regions first, thin rims last, worst first in each."""
+    return sorted(patches, key=lambda p: (p.reason is Reason.BOUNDARY, -p.score))
+
+
+def box_around(row: int, column: int, size: int, shape: tuple[int, int]) -> Box:
+    """Return a square of side `size` centred as well as the slice of `shape` allows."""
+    top = max(0, min(row - size // 2, shape[0] - size))
+    left = max(0, min(column - size // 2, shape[1] - size))
+    return Box(top, left, min(top + size, shape[0]), min(left + size, shape[1]))
+
+
+def tiles(shape: tuple[int, int], size: int, stride: int) -> Iterator[Box]:
+    """Cover a slice of `shape` with boxes of side `size`; the last ones are moved inside."""
+    for top in _starts(shape[0], size, stride):
+        for left in _starts(shape[1], size, stride):
+            yield Box(top, left, min(top + size, shape[0]), min(left + size, shape[1]))
+
+
+def _starts(length: int, size: int, stride: int) -> list[int]:
+    if length <= size:
+        return [0]
+    starts = list(range(0, length - size, stride))
+    return [*starts, length - size]

@@ -1,0 +1,139 @@
+"""The immutable training snapshot: what the trainer may learn from, frozen at one moment.
+
+The session writes it, the trainer (another process) reads it. One ``.npz`` file, no pickles.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_crii.errors import TrainingError
+from napari_crii.volume import IntensityStats
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledSlice:
+    """One slice with what a human said about it.
+
+    Attributes
+    ----------
+    image
+        (C, H, W), values as stored in the scan, neighbours as channels.
+    labels
+        (H, W) class indices.
+    weights
+        (H, W) float32 in [0, 1]; 0 where nobody has said.
+    stats
+        Intensities of the whole scan.
+    pixel_spacing
+        Size of a pixel, (row, column) in mm; None where the file says nothing.
+    patient
+        Whose slice it is; patients are never split between training and validation.
+    replay
+        Whether the network has learnt from it before.
+    validation
+        Whether it only judges, and is never learnt from.
+    """
+
+    image: NDArray[np.generic]
+    labels: NDArray[np.integer]
+    weights: NDArray[np.float32]
+    stats: IntensityStats
+    pixel_spacing: tuple[float, float] | None = None
+    patient: str = ""
+    replay: bool = False
+    validation: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """Slices to learn from and to judge by."""
+
+    slices: tuple[LabelledSlice, ...]
+
+    @property
+    def training(self) -> tuple[LabelledSlice, ...]:
+        """Slices to learn from."""
+        return tuple(s for s in self.slices if not s.validation)
+
+    @property
+    def validation(self) -> tuple[LabelledSlice, ...]:
+        """Slices to judge by."""
+        return tuple(s for s in self.slices if s.validation)
+
+
+def save_snapshot(path: Path, snapshot: Snapshot) -> None:
+    """Write a snapshot; the file appears whole or not at all.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written.
+    """
+    arrays: dict[str, NDArray[np.generic]] = {}
+    heads: list[dict[str, object]] = []
+    for i, item in enumerate(snapshot.slices):
+        arrays |= {f"i{i}": item.image, f"l{i}": item.labels, f"w{i}": item.weights}
+        heads.append(
+            {
+                "stats": asdict(item.stats),
+                "pixel_spacing": item.pixel_spacing,
+                "patient": item.patient,
+                "replay": item.replay,
+                "validation": item.validation,
+            }
+        )
+    header = json.dumps({"format": _FORMAT, "slices": heads}).encode()
+    arrays["header"] = np.frombuffer(header, dtype=np.uint8)
+    partial = path.with_name(path.name + ".part")
+    try:
+        with partial.open("wb") as stream:
+            np.savez(stream, allow_pickle=False, **arrays)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_snapshot(path: Path) -> Snapshot:
+    """Read what `save_snapshot` wrote.
+
+    Raises
+    ------
+    TrainingError
+        If the file is not a snapshot of a known format.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            header = json.loads(bytes(arrays["header"]))
+            heads: Sequence[dict[str, object]] = header["slices"]
+            slices = tuple(_read(arrays, i, head) for i, head in enumerate(heads))
+    # The zip and numpy readers raise a dozen kinds of error on damaged bytes.
+    except Exception as error:
+        raise TrainingError(f"{path.name} is not a training snapshot") from error
+    if header.get("format") != _FORMAT:
+        raise TrainingError(f"{path.name} is a snapshot of unknown format {header.get('format')}")
+    return Snapshot(slices)
+
+
+def _read(arrays: np.lib.npyio.NpzFile, index: int, head: dict[str, object]) -> LabelledSlice:
+    stats, spacing = head["stats"], head["pixel_spacing"]
+    if not isinstance(stats, dict) or not isinstance(spacing, list | None):
+        raise TypeError("stats or pixel_spacing")
+    return LabelledSlice(
+        image=arrays[f"i{index}"],
+        labels=arrays[f"l{index}"],
+        weights=arrays[f"w{index}"],
+        stats=IntensityStats(**stats),
+        pixel_spacing=None if spacing is None else (spacing[0], spacing[1]),
+        patient=str(head["patient"]),
+        replay=bool(head["replay"]),
+        validation=bool(head["validation"]),
+    )

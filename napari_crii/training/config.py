@@ -1,0 +1,58 @@
+"""The frozen settings of a training run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from napari_crii.errors import TrainingError
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Settings of one run of `fit`.
+
+    Attributes
+    ----------
+    iterations, batch
+        Number of optimiser steps, and crops per step.
+    crop
+        Side of the square crops, in pixels, a multiple of 16.
+    learning_rate, weight_decay
+        Of AdamW; the rate falls to zero as ``(1 - t) ** 0.9``.
+    warmup
+        Steps over which the learning rate rises from zero.
+    focus
+        Share of crops centred on annotated foreground.
+    ema_decay
+        Of the exponential moving average of the weights, which is the result.
+    replay
+        Share of every batch drawn from slices marked as replay, where there are any.
+    mirror_axes
+        In-plane axes along which crops may be mirrored.
+    """
+
+    iterations: int = 1500
+    batch: int = 8
+    crop: int = 128
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    warmup: int = 50
+    focus: float = 0.5
+    ema_decay: float = 0.99
+    replay: float = 0.5
+    mirror_axes: tuple[int, ...] = (0, 1)
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot run."""
+        if min(self.iterations, self.batch, self.crop) < 1 or self.crop % 16:
+            raise TrainingError(
+                f"{self.iterations} iterations of {self.batch} crops of {self.crop} pixels "
+                "cannot run: each is at least 1, and crops are multiples of 16"
+            )
+        if not 0 < self.learning_rate < math.inf or not 0 <= self.ema_decay < 1:
+            raise TrainingError(
+                f"learning rate {self.learning_rate} or EMA decay {self.ema_decay} is out of range"
+            )
+        if not (0 <= self.focus <= 1 and 0 <= self.replay <= 1):
+            raise TrainingError(f"focus {self.focus} and replay {self.replay} are shares, 0 to 1")

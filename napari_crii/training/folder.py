@@ -1,0 +1,92 @@
+"""Training slices from two folders: scans, and masks of the same names."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_crii.errors import TrainingError
+from napari_crii.io import read_mask, read_scan
+from napari_crii.io.pairs import pair_files, scan_stem
+from napari_crii.preprocessing import Preprocessing
+from napari_crii.training.data import TrainingSlice, from_volume
+
+Progress = Callable[[int, int], None]
+
+
+def load_folder(
+    images: Path,
+    labels: Path,
+    recipe: Preprocessing,
+    classes: Sequence[str] | None = None,
+    groups: Path | None = None,
+    progress: Progress = lambda done, total: None,
+) -> list[TrainingSlice]:
+    """Read every scan that has a mask, all slices of it, in order of names.
+
+    Parameters
+    ----------
+    images, labels
+        Folders whose files pair by stem.
+    recipe
+        Preprocessing; its number of channels must be that of the scans.
+    classes
+        Names of the foreground classes. Two or more: a mask's values are classes 1, 2, ….
+        One or None: every label above 0 (255, or one per instance) is class 1.
+    groups
+        CSV file with columns ``file`` and ``patient``; without it every file is a patient.
+    progress
+        Told after each scan how many of how many are read.
+
+    Raises
+    ------
+    ScanError, GeometryError
+        If a file cannot be read, or a mask does not lie on its scan's grid.
+    TrainingError
+        If a label is not a class, or `groups` does not name a file's patient.
+    """
+    pairs = pair_files(images, labels)
+    patients = {} if groups is None else read_groups(groups)
+    count = len(classes or ("foreground",)) + 1
+    slices: list[TrainingSlice] = []
+    for done, (scan, mask) in enumerate(pairs, start=1):
+        volume = replace(read_scan(scan), name=scan.name)
+        said, _ = read_mask(mask, like=volume)
+        patient = scan_stem(scan) if groups is None else _patient(patients, scan, groups)
+        slices += from_volume(volume, _merged(said, count), recipe, count, patient)
+        progress(done, len(pairs))
+    return slices
+
+
+def read_groups(path: Path) -> dict[str, str]:
+    """Return which file (by stem) belongs to which patient.
+
+    Raises
+    ------
+    TrainingError
+        If the file is not a CSV table with columns ``file`` and ``patient``.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            rows = list(csv.DictReader(stream))
+        return {scan_stem(row["file"]): row["patient"] for row in rows}
+    except OSError as error:
+        raise TrainingError(f"{path} cannot be read: {(error.strerror or '').lower()}") from error
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise TrainingError(f"{path} is no CSV table with the columns file and patient") from error
+
+
+def _patient(patients: dict[str, str], scan: Path, groups: Path) -> str:
+    patient = patients.get(scan_stem(scan))
+    if not patient:
+        raise TrainingError(f"{groups} does not say whose scan {scan.name} is")
+    return patient
+
+
+def _merged(labels: NDArray[np.integer], count: int) -> NDArray[np.integer]:
+    return (labels > 0).astype(np.uint8) if count == 2 else labels

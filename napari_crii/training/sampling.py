@@ -1,0 +1,72 @@
+"""Which crops make a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_crii.training.augmentation import adjust, crop, draw_photometry, draw_placement
+from napari_crii.training.config import TrainingConfig
+from napari_crii.training.data import TrainingSlice
+
+Batch = tuple[Tensor, Tensor, Tensor]
+
+
+class BatchSampler:
+    """Draw augmented batches: half of the crops on foreground, older slices in their share."""
+
+    def __init__(
+        self,
+        data: Sequence[TrainingSlice],
+        config: TrainingConfig,
+        rng: np.random.Generator,
+    ) -> None:
+        self._config = config
+        self._rng = rng
+        self._noise = torch.Generator().manual_seed(int(rng.integers(2**31)))
+        data = [s for s in data if bool((s.weight > 0).any())]
+        self._fresh = [s for s in data if not s.replay] or data
+        self._replay = [s for s in data if s.replay]
+        self._places = {s: (s.foreground(), annotated_extent(s)) for s in data}
+
+    def draw(self) -> Batch:
+        """Return images (B, C, S, S), labels (B, S, S) and weights (B, S, S)."""
+        crops = [self._crop(self._pick(i)) for i in range(self._config.batch)]
+        images, labels, weights = zip(*crops, strict=True)
+        return torch.stack(images), torch.stack(labels), torch.stack(weights)
+
+    def _pick(self, position: int) -> TrainingSlice:
+        replay = self._replay and position < round(self._config.batch * self._config.replay)
+        pool = self._replay if replay else self._fresh
+        return pool[int(self._rng.integers(len(pool)))]
+
+    def _crop(self, item: TrainingSlice) -> tuple[Tensor, Tensor, Tensor]:
+        placement = draw_placement(self._rng, self._center(item), self._config.mirror_axes)
+        image, label, weight = crop(item, placement, self._config.crop)
+        return adjust(image, draw_photometry(self._rng), self._noise), label, weight
+
+    def _center(self, item: TrainingSlice) -> tuple[float, float]:
+        """Return a point near foreground, or anywhere annotated, from where a crop sees it."""
+        foreground, (first, last) = self._places[item]
+        shape = np.array(item.label.shape, dtype=float)
+        inner = np.minimum(self._config.crop, shape) / 2
+        slack = self._config.crop / 8
+        low, high = inner - slack, shape - inner + slack
+        if len(foreground) and self._rng.random() < self._config.focus:
+            reach = self._config.crop / 4
+            point = foreground[int(self._rng.integers(len(foreground)))].astype(float)
+            point += self._rng.uniform(-reach, reach, 2)
+        else:
+            point = self._rng.uniform(np.clip(first, low, high), np.clip(last + 1, low, high))
+        row, column = np.clip(point, low, high)
+        return float(row), float(column)
+
+
+def annotated_extent(item: TrainingSlice) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the first and the last (row, column) with weight: all of a dense slice."""
+    where = np.argwhere(item.weight.numpy() > 0)
+    return where.min(axis=0), where.max(axis=0)

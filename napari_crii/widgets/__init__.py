@@ -1,0 +1,1 @@
+"""What a clinician sees in napari. Nothing here ever imports torch."""

@@ -1,0 +1,309 @@
+"""The dock widget "CRII assistant"."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from napari.layers import Image
+from napari.viewer import Viewer
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QApplication,
+    QCheckBox,
+    QFileDialog,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_crii._resources import resource
+from napari_crii.classes import LabelClass
+from napari_crii.errors import CriiError
+from napari_crii.widgets.controller import AssistantController, Task
+from napari_crii.widgets.forms import Choice, SaveForm, TaskForm
+from napari_crii.widgets.keymap import shown_key
+from napari_crii.widgets.layer_binding import DISAGREEMENT, HUMAN, PATCHES, PROPOSAL
+from napari_crii.widgets.layers import volume_of
+from napari_crii.widgets.state import AssistantState, Progress
+
+SHIPPED_CHECKPOINT = "crii-lv-cine-mri.safetensors"
+HOW_TO = (
+    f"<b>{PROPOSAL}</b>: outline. <b>{HUMAN}</b>: filled; paint or erase on any slice to correct "
+    f"its proposal. <b>{DISAGREEMENT}</b>: bright where errors are expected."
+)
+
+
+class CriiAssistant(QScrollArea):
+    """Propose, check, correct, learn and save, in the order of the work.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer to dock in.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self.controller = AssistantController(napari_viewer, self)
+        self.task_form = TaskForm(
+            self._scan_names, self._ask_checkpoint, resource("checkpoints", SHIPPED_CHECKPOINT)
+        )
+        self._save_form = SaveForm()
+        self._build()
+        self.controller.changed.connect(self._render)
+        for event in (napari_viewer.layers.events.inserted, napari_viewer.layers.events.removed):
+            event.connect(self._on_layers)
+        application = QApplication.instance()
+        assert application is not None
+        application.aboutToQuit.connect(self.shut_down)
+        self.destroyed.connect(self.controller.close)
+        self._on_layers()
+        self._render()
+
+    def task(self) -> Task:
+        """Return what the user chose.
+
+        Raises
+        ------
+        CriiError
+            If no scan is chosen, or the classes are not the network's.
+        """
+        choice = self.task_form.choice()
+        layer = None if choice.scan is None else self._viewer.layers[choice.scan]
+        volume = None if layer is None else volume_of(layer)
+        if volume is None:
+            raise CriiError("Choose a scan first: open a file or a DICOM folder.")
+        return Task(volume, self.task_form.classes(), choice.checkpoint)
+
+    def enter(self, scan: str, checkpoint: Path | None, classes: tuple[LabelClass, ...]) -> None:
+        """Fill the form in: a layer's name, a checkpoint (None: a new network), the classes."""
+        self.task_form.enter(Choice(scan, checkpoint, tuple(c.name for c in classes)))
+
+    def propose(self, whole_volume: bool) -> None:
+        """Propose the slice on display, or the whole scan."""
+        try:
+            task = self.task()
+        except CriiError as error:
+            self.controller.say(str(error), True)
+            return
+        self.controller.propose(task, whole_volume)
+
+    def begin(self) -> None:
+        """Open the chosen scan for drawing, without proposing."""
+        try:
+            self.controller.open(self.task())
+        except CriiError as error:
+            self.controller.say(str(error), True)
+
+    def shut_down(self) -> None:
+        """End the children before the application goes."""
+        self.controller.close()
+
+    def _build(self) -> None:
+        content = QWidget()
+        layout = QVBoxLayout(content)
+        layout.setContentsMargins(6, 6, 6, 6)
+        for group in (
+            self._scan_group(),
+            self._propose_group(),
+            self._patch_group(),
+            self._slice_group(),
+            self._learning_group(),
+            self._save_group(),
+        ):
+            layout.addWidget(group)
+        self._status = words_label()
+        self._status.setObjectName("crii_status")
+        layout.addWidget(self._status)
+        layout.addStretch(1)
+        self.setWidget(content)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setMinimumWidth(340)
+
+    def _scan_group(self) -> QGroupBox:
+        self._open = button("Open file...", "Open a NIfTI, DICOM or PNG file", self._open_file)
+        self._open_folder = button(
+            "Open DICOM folder...", "Open a folder with one DICOM series", self._open_directory
+        )
+        self._begin = button("Draw", "Open for drawing without a proposal", self.begin)
+        self._scan_words = words_label()
+        return group(
+            "1. Scan", row(self._open, self._open_folder), self.task_form.native, self._scan_words
+        )
+
+    def _propose_group(self) -> QGroupBox:
+        self._propose_slice = button(
+            "This slice", "Propose a mask for the slice on display", lambda: self.propose(False)
+        )
+        self._propose_all = button(
+            "All slices", "Propose every slice that nobody touched", lambda: self.propose(True)
+        )
+        self._cancel = button("Stop", "Stop proposing", self.controller.cancel_proposals)
+        self._proposing = QProgressBar()
+        buttons = row(self._propose_slice, self._propose_all, self._begin, self._cancel)
+        return group("2. Propose", buttons, self._proposing)
+
+    def _patch_group(self) -> QGroupBox:
+        self._previous = button(
+            f"Previous ({shown_key('previous_patch')})", "", lambda: self.controller.go(-1)
+        )
+        self._next = button(f"Next ({shown_key('next_patch')})", "", lambda: self.controller.go(1))
+        self._accept_patch = button(
+            f"Good ({shown_key('accept_patch')})",
+            "Accept what stands inside this patch",
+            self.controller.accept_patch,
+        )
+        self._patch_words = words_label()
+        return group(
+            "3. Check where it doubts",
+            row(self._previous, self._next, self._accept_patch),
+            self._patch_words,
+        )
+
+    def _slice_group(self) -> QGroupBox:
+        self._accept_slice = button(
+            f"Accept slice ({shown_key('accept_slice')})",
+            "Everything on this slice is right: the network may learn from it",
+            self.controller.accept_slice,
+        )
+        self._undo = button(f"Undo ({shown_key('undo')})", "", self.controller.undo)
+        self._slice_words = words_label()
+        how_to = words_label(HOW_TO)
+        return group(
+            "4. Correct and accept", row(self._accept_slice, self._undo), self._slice_words, how_to
+        )
+
+    def _learning_group(self) -> QGroupBox:
+        self._learns = QCheckBox("Learn when I accept a slice")
+        self._learns.setChecked(self.controller.learns_on_accept)
+        self._learns.toggled.connect(self._on_learns)
+        self._stop = button("Stop", "Discard what is being learnt", self.controller.learning.stop)
+        self._learning = QProgressBar()
+        self._learning_words = words_label()
+        return group(
+            "5. Learning", row(self._learns, self._stop), self._learning, self._learning_words
+        )
+
+    def _save_group(self) -> QGroupBox:
+        self._save = button(
+            "Save mask...", "On the scan's own grid, read again to verify", self._save_file
+        )
+        return group("6. Save", row(self._save, self._save_form.native))
+
+    def _render(self) -> None:
+        """Show the controller's state."""
+        state: AssistantState = self.controller.state
+        for label, words in (
+            (self._scan_words, state.scan),
+            (self._patch_words, state.patch),
+            (self._slice_words, state.slice),
+            (self._learning_words, state.learned),
+        ):
+            label.setText(words)
+            label.setVisible(bool(words))
+        self._status.setText(f"{'Problem: ' if state.is_error else ''}{state.message}")
+        self._status.setStyleSheet("font-weight: bold;" if state.is_error else "")
+        show_progress(self._proposing, state.proposing)
+        show_progress(self._learning, state.learning)
+        self._cancel.setEnabled(state.proposing.running)
+        self._stop.setEnabled(state.learning.running)
+        for needs_patch in (self._previous, self._next, self._accept_patch):
+            needs_patch.setEnabled(state.has_patches)
+        for needs_case in (self._accept_slice, self._undo, self._save):
+            needs_case.setEnabled(state.has_case)
+
+    def _scan_names(self) -> list[str]:
+        ours = {HUMAN, PROPOSAL, DISAGREEMENT, PATCHES}
+        images = (la for la in self._viewer.layers if isinstance(la, Image))
+        return [la.name for la in images if la.name not in ours and volume_of(la) is not None]
+
+    def _on_layers(self, _event: object = None) -> None:
+        self.task_form.refresh_scans()
+
+    def _on_learns(self, checked: bool) -> None:
+        self.controller.learns_on_accept = checked
+
+    def _open_file(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Open a scan")
+        self._open_path(path)
+
+    def _open_directory(self) -> None:
+        self._open_path(QFileDialog.getExistingDirectory(self, "Open a DICOM folder"))
+
+    def _open_path(self, path: str) -> None:
+        """Open a scan through our own reader; what it refuses, the status line says."""
+        if not path:
+            return
+        from napari_crii._reader import read_layers
+
+        try:
+            for data, arguments, _ in read_layers(path):
+                self._viewer.add_image(data, **arguments)
+        except CriiError as error:
+            self.controller.say(str(error), True)
+
+    def _ask_checkpoint(self) -> Path | None:
+        path, _ = QFileDialog.getOpenFileName(self, "Checkpoint", filter="*.safetensors")
+        return Path(path) if path else None
+
+    def _save_file(self) -> None:
+        case = self.controller.case
+        if case is None:
+            return
+        suffix = ".png" if case.volume.is_image else ".nii.gz"
+        suggested = f"{case.volume.name}_mask{suffix}"
+        path, _ = QFileDialog.getSaveFileName(self, "Save mask", suggested)
+        if path:
+            named = path if path.endswith((".nii", ".nii.gz", ".png")) else path + suffix
+            self.controller.save(Path(named), self._save_form.value().include_proposals)
+
+
+def button(text: str, tooltip: str, pressed: object) -> QPushButton:
+    """Return a push button."""
+    made = QPushButton(text)
+    made.setToolTip(tooltip)
+    made.clicked.connect(lambda _checked=False: pressed())  # type: ignore[operator]
+    return made
+
+
+def words_label(text: str = "") -> QLabel:
+    """Return a label that wraps."""
+    made = QLabel(text)
+    made.setWordWrap(True)
+    return made
+
+
+def row(*widgets: QWidget) -> QWidget:
+    """Return widgets side by side."""
+    made = QWidget()
+    layout = QHBoxLayout(made)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return made
+
+
+def group(title: str, *widgets: QWidget) -> QGroupBox:
+    """Return widgets under a title."""
+    made = QGroupBox(title)
+    layout = QVBoxLayout(made)
+    layout.setContentsMargins(8, 4, 8, 4)
+    layout.setSpacing(3)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return made
+
+
+def show_progress(bar: QProgressBar, progress: Progress) -> None:
+    """Show a progress; an idle one disappears."""
+    bar.setVisible(progress.running)
+    if progress.running:
+        bar.setMaximum(progress.total)
+        bar.setValue(progress.done)

@@ -1,0 +1,376 @@
+"""Between the session, the children and the layers: the dock's intents become acts here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from napari.components import ViewerModel
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_crii.classes import LabelClass
+from napari_crii.io import write_mask
+from napari_crii.patches import Patch, order_patches
+from napari_crii.session import Act, Case, Correction, Proposal, Session, SliceStatus
+from napari_crii.volume import Volume
+from napari_crii.widgets.background import Background
+from napari_crii.widgets.keymap import bind_keys, unbind_keys
+from napari_crii.widgets.layer_binding import LayerBinding
+from napari_crii.widgets.learning import Learning, LearningPlan
+from napari_crii.widgets.proposing import Answers, Proposing
+from napari_crii.widgets.state import (
+    AssistantState,
+    patch_in_words,
+    scan_in_words,
+    slice_in_words,
+)
+
+PATCH_REDRAW_MS = 250
+ZOOM_ON_PATCH = 2.5
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the user chose to work on.
+
+    Attributes
+    ----------
+    volume
+        The scan.
+    classes
+        Foreground classes.
+    checkpoint
+        The weights; None is a new network, which first has to learn.
+    """
+
+    volume: Volume
+    classes: tuple[LabelClass, ...]
+    checkpoint: Path | None
+
+
+class AssistantController(QObject):
+    """The assistant without its dock: everything that a button or a key can ask for.
+
+    Parameters
+    ----------
+    viewer
+        The viewer whose layers show the case.
+    """
+
+    changed = Signal()
+    proposed = Signal()
+
+    def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self.session: Session | None = None
+        self.case: Case | None = None
+        self.binding: LayerBinding | None = None
+        self.learns_on_accept = True
+        self._task: Task | None = None
+        self._checkpoint: Path | None = None
+        self._patch: Patch | None = None
+        self._fit_zoom = 1.0
+        self._state = AssistantState()
+        self._background = Background(self._on_failure, self)
+        answers = Answers(self._on_proposal, self._on_proposed, self._on_refusal)
+        self.proposing = Proposing(answers, self)
+        self.learning = Learning(self._refresh, self._on_published, self)
+        self._redraw = QTimer(self)
+        self._redraw.setSingleShot(True)
+        self._redraw.setInterval(PATCH_REDRAW_MS)
+        self._redraw.timeout.connect(self._show_patches)
+        viewer.dims.events.current_step.connect(self._on_step)
+
+    @property
+    def state(self) -> AssistantState:
+        """What the dock shows."""
+        return self._state
+
+    @property
+    def patches(self) -> list[Patch]:
+        """Patches of the slices that nobody has accepted, in the order to visit them."""
+        if self.case is None:
+            return []
+        case = self.case
+        open_slices = case.slices_with(SliceStatus.UNTOUCHED, SliceStatus.EDITED)
+        accepted = {(c.slice, c.box) for c in case.corrections if c.act is Act.ACCEPT_PATCH}
+        patches = [p for i in open_slices for p in case.proposals.patches(i)]
+        return order_patches(p for p in patches if (p.slice, p.box) not in accepted)
+
+    def open(self, task: Task, then: Callable[[], None] = lambda: None) -> None:
+        """Begin or resume work on a scan, then do the next thing."""
+        if self._task == task and self.case is not None:
+            then()
+            return
+        if not self._may_switch(task):
+            self.say("The classes differ from those you are correcting; save and restart.", True)
+            return
+        self.say("Opening the scan.")
+        if self.session is None or self.session.classes != task.classes:
+            self.session = Session(task.classes)
+        session = self.session
+
+        def prepare() -> Case:
+            _ = task.volume.intensity
+            return session.open(task.volume)
+
+        def ready(case: Case) -> None:
+            self._show(case, task)
+            then()
+
+        self._background.run(prepare, ready)
+
+    def propose(self, task: Task, whole_volume: bool) -> None:
+        """Propose the slice on display, or every slice nobody touched, that one first."""
+        self.open(task, lambda: self._propose(whole_volume))
+
+    def cancel_proposals(self) -> None:
+        """Stop proposing; what has arrived stays."""
+        self.proposing.cancel()
+        self.say("Stopped proposing.")
+
+    def go(self, step: int) -> None:
+        """Show the next (+1) or previous (-1) patch."""
+        patches = self.patches
+        if not patches or self.binding is None or self.case is None:
+            return
+        index = patches.index(self._patch) + step if self._patch in patches else 0
+        self._patch = patches[index % len(patches)]
+        side = min(self.case.shape[1:])
+        zoom = self._fit_zoom * min(ZOOM_ON_PATCH, max(1.0, side / 80))
+        self.binding.go_to(self._patch, zoom)
+        self._show_patches()
+
+    def accept_patch(self) -> None:
+        """Confirm the current patch and show the next."""
+        if self.case is None or self._patch is None or self._patch not in self.patches:
+            self.say("Go to a patch first, then accept it.")
+            return
+        self.sync()
+        patch = self._patch
+        self.case.accept_patch(patch)
+        self._after_act(patch.slice)
+        self.say(f"Patch on slice {patch.slice + 1} accepted.")
+        self.go(1)
+
+    def accept_slice(self) -> None:
+        """Confirm the slice on display; learning starts by itself if that is wanted."""
+        if self.case is None or self.binding is None:
+            return
+        self.sync()
+        index = self.binding.current_slice
+        if self.case.status(index) is SliceStatus.UNTOUCHED and not self.case.proposals.has(index):
+            self.say("Nothing is proposed or drawn on this slice yet.", True)
+            return
+        self.case.accept_slice(index)
+        self._after_act(index)
+        self.say(f"Slice {index + 1} accepted.")
+        if self.learns_on_accept:
+            self.learn()
+
+    def undo(self) -> None:
+        """Take back the last act."""
+        self._step_history(lambda case: case.undo(), "Undone", "Nothing to undo.")
+
+    def redo(self) -> None:
+        """Do again what was undone."""
+        self._step_history(lambda case: case.redo(), "Done again", "Nothing to redo.")
+
+    def learn(self, plan: LearningPlan | None = None) -> None:
+        """Start a fine-tuning tick, unless one is at work or nothing is new."""
+        if self.session is None or self.learning.running or not self.session.fresh_slices():
+            return
+        chosen = plan or LearningPlan(self._checkpoint)
+        self.learning.start(self.session, chosen, self.proposing.folder)
+
+    def seed(self, slices: Mapping[int, NDArray[np.integer]]) -> None:
+        """Enter an expert's finished masks (H, W) of some slices."""
+        if self.case is None:
+            return
+        for index, labels in slices.items():
+            self.case.seed(index, labels)
+            self._after_act(index)
+
+    def save(self, path: Path, include_proposals: bool) -> None:
+        """Write the mask on the scan's own grid and verify it, off the window's thread."""
+        if self.case is None:
+            return
+        self.sync()
+        mask, geometry = self.case.mask(include_proposals), self.case.volume.geometry
+        accepted = len(self.case.slices_with(SliceStatus.ACCEPTED))
+        unseen = len(self.case.slices_with(SliceStatus.UNTOUCHED)) if include_proposals else 0
+        words = f"Saved and verified {path.name}: {accepted} slices accepted by you"
+        words += f", {unseen} proposed that nobody has looked at." if unseen else "."
+        self.say(f"Saving {path.name}.")
+        self._background.run(lambda: write_mask(path, mask, geometry), lambda _: self.say(words))
+
+    def sync(self) -> None:
+        """Turn what was drawn on the layer into corrections."""
+        if self.case is None or self.binding is None:
+            return
+        current = self.binding.current_slice
+        several = self.binding.human.n_edit_dimensions > 2
+        indices = range(self.case.shape[0]) if several else [current]
+        for index, labels in self.binding.drawn_slices(indices):
+            self.case.draw(index, labels % self.case.classes)
+            self._after_act(index)
+
+    def close(self) -> None:
+        """End both children and let go of the viewer."""
+        self._viewer.dims.events.current_step.disconnect(self._on_step)
+        self._redraw.stop()
+        self.learning.close()
+        self.proposing.close()
+        self._background.close()
+
+    def _may_switch(self, task: Task) -> bool:
+        session = self.session
+        if session is None or session.classes == task.classes:
+            return True
+        return not any(case.corrections for case in session.cases.values())
+
+    def _show(self, case: Case, task: Task) -> None:
+        """Put a case on display, and let the engine know its scan and its weights."""
+        if self.case is not case:
+            if self.binding is not None:
+                self.binding.close()
+                unbind_keys(self._viewer)
+            self.case = case
+            assert self.session is not None
+            self.binding = LayerBinding(
+                self._viewer, case, self.session.classes, self._begin, self.sync
+            )
+            self._viewer.reset_view()
+            self._fit_zoom = self._viewer.camera.zoom
+            self._bind_keys()
+            self.proposing.open_scan(case.volume)
+        if self._task is None or self._task.checkpoint != task.checkpoint:
+            self._checkpoint = task.checkpoint
+            if task.checkpoint is not None:
+                self.proposing.use_checkpoint(task.checkpoint)
+        self._task = task
+        self.say("Ready.", scan=scan_in_words(case), has_case=True)
+        self._show_patches()
+
+    def _bind_keys(self) -> None:
+        assert self.binding is not None
+        binding = self.binding
+        layers = [binding.human, binding.proposal, binding.disagreement, binding.patches]
+        actions = {
+            "next_patch": lambda: self.go(1),
+            "previous_patch": lambda: self.go(-1),
+            "accept_patch": self.accept_patch,
+            "accept_slice": self.accept_slice,
+            "undo": self.undo,
+            "redo": self.redo,
+        }
+        bind_keys(self._viewer, layers, actions)
+
+    def _begin(self, index: int) -> None:
+        """Make the proposal the starting point, just before the first stroke on a slice."""
+        if self.case is not None and self.case.take(index) is not None:
+            self._after_act(index)
+
+    def _propose(self, whole_volume: bool) -> None:
+        if self.case is None or self.binding is None:
+            return
+        if self._checkpoint is None:
+            self.say("This network knows nothing yet: draw and accept a slice first.", True)
+            return
+        current = self.binding.current_slice
+        wanted = self.case.slices_with(SliceStatus.UNTOUCHED)
+        wanted = outwards(wanted, current) if whole_volume else [i for i in wanted if i == current]
+        if not wanted:
+            self.say("A human has touched this already; proposals leave it alone.")
+            return
+        self.proposing.ask(self.case.volume, wanted)
+        self.say("Proposing.")
+
+    def _on_proposal(self, proposal: Proposal) -> None:
+        """Show a slice's proposal, unless a human was faster."""
+        if self.case is None or self.binding is None:
+            return
+        if self.case.publish(proposal):
+            self.binding.show_slice(proposal.slice)
+        self._refresh()
+        if not self._redraw.isActive():
+            self._redraw.start()
+
+    def _on_proposed(self, seconds: float) -> None:
+        self._show_patches()
+        self.say(f"Proposed in {seconds:.1f} s.")
+        self.proposed.emit()
+
+    def _on_refusal(self, sentence: str) -> None:
+        self.say(sentence, True)
+
+    def _on_published(self, checkpoint: Path) -> None:
+        """Use new weights, and refresh what nobody touched."""
+        self._checkpoint = checkpoint
+        self.proposing.use_checkpoint(checkpoint)
+        self._propose(whole_volume=True)
+        if self.learns_on_accept:
+            self.learn()
+
+    def _step_history(
+        self, step: Callable[[Case], Correction | None], done: str, nothing: str
+    ) -> None:
+        if self.case is None or self.binding is None:
+            return
+        self.sync()
+        correction = step(self.case)
+        if correction is None:
+            self.say(nothing)
+            return
+        between = self.case.volume.slice_spacing[0]
+        self._viewer.dims.set_point(self._viewer.dims.ndim - 3, correction.slice * between)
+        self._after_act(correction.slice)
+        self.say(f"{done}: {correction.act} on slice {correction.slice + 1}.")
+
+    def _after_act(self, index: int) -> None:
+        assert self.binding is not None
+        self.binding.show_slice(index)
+        self._show_patches()
+
+    def _show_patches(self) -> None:
+        if self.binding is not None:
+            patches = self.patches
+            self.binding.show_patches(patches, self._patch)
+            self._refresh()
+
+    def _on_step(self, _event: object = None) -> None:
+        self._refresh()
+
+    def _on_failure(self, error: BaseException) -> None:
+        self.say(str(error), True)
+
+    def say(self, message: str, is_error: bool = False, **parts: object) -> None:
+        """Put a sentence in the status line."""
+        self._refresh(message=message, is_error=is_error, **parts)
+
+    def _refresh(self, **parts: object) -> None:
+        """Make the state anew and tell the dock, if it changed."""
+        state = replace(self._state, **parts)  # type: ignore[arg-type]
+        if self.case is not None and self.binding is not None:
+            patches = self.patches
+            state = replace(
+                state,
+                slice=slice_in_words(self.case, self.binding.current_slice),
+                patch=patch_in_words(patches, self._patch),
+                has_patches=bool(patches),
+                learned=self.learning.words,
+                learning=self.learning.progress,
+                proposing=self.proposing.progress,
+            )
+        if state != self._state:
+            self._state = state
+            self.changed.emit()
+
+
+def outwards(indices: list[int], start: int) -> list[int]:
+    """Order slices by their distance from `start`."""
+    return sorted(indices, key=lambda i: (abs(i - start), i))

@@ -1,0 +1,112 @@
+"""The proposing half of the dock: questions to the engine, and its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_crii.engine.client import EngineClient, collect
+from napari_crii.engine.messages import (
+    Closed,
+    Failed,
+    Message,
+    ProposalFinished,
+    SliceProposed,
+)
+from napari_crii.session import Proposal
+from napari_crii.volume import Volume
+from napari_crii.widgets.state import Progress
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Who hears the engine's answers, all on the window's thread.
+
+    Attributes
+    ----------
+    proposed
+        Called with the proposal of a slice.
+    finished
+        Called with the seconds that a whole request took.
+    failed
+        Called with one sentence.
+    """
+
+    proposed: Callable[[Proposal], None]
+    finished: Callable[[float], None]
+    failed: Callable[[str], None]
+
+
+class Proposing(QObject):
+    """One engine, one question at a time; an answer to an older question is dropped."""
+
+    _arrived = Signal(object)
+
+    def __init__(self, answers: Answers, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._answers = answers
+        self._engine = EngineClient(self._arrived.emit)
+        self._request: int | None = None
+        self._arrived.connect(self._on_message)
+        self.progress = Progress()
+
+    @property
+    def folder(self) -> Path:
+        """A private folder that lives as long as this."""
+        return self._engine.folder
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the engine, if it runs."""
+        return self._engine.pid
+
+    def use_checkpoint(self, path: Path) -> None:
+        """Propose with these weights from the next slice on."""
+        self._engine.use_checkpoint(path)
+
+    def open_scan(self, volume: Volume) -> None:
+        """Make a scan known to the engine."""
+        self._engine.open_scan(volume.digest, volume)
+
+    def ask(self, volume: Volume, slices: Sequence[int]) -> None:
+        """Ask for slices of a scan, in this order, instead of what was asked before."""
+        self.progress = Progress(0, len(slices))
+        self._request = self._engine.propose(volume.digest, slices)
+
+    def cancel(self) -> None:
+        """Stop proposing; what has arrived stays."""
+        self._engine.cancel()
+        self._forget()
+
+    def close(self) -> None:
+        """End the engine."""
+        self._forget()
+        self._engine.close()
+
+    def _forget(self) -> None:
+        self._request = None
+        self.progress = Progress()
+
+    def _on_message(self, message: Message) -> None:
+        match message:
+            case SliceProposed():
+                self._on_proposal(message)
+            case ProposalFinished(request, _, seconds) if request == self._request:
+                self._forget()
+                self._answers.finished(seconds)
+            case Failed(text):
+                self._forget()
+                self._answers.failed(f"No proposal: {text}")
+            case Closed(code) if code != 0:
+                self._forget()
+                self._answers.failed("The engine ended; it starts again when you propose.")
+
+    def _on_proposal(self, message: SliceProposed) -> None:
+        proposal = collect(message)
+        if message.request != self._request:
+            return
+        self.progress = replace(self.progress, done=self.progress.done + 1)
+        self._answers.proposed(proposal)

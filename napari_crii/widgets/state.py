@@ -1,0 +1,99 @@
+"""What the dock shows: a frozen state, and the pure functions that put it into words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from napari_crii.patches import Patch
+from napari_crii.session import Case, SliceStatus
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far something has come; `total` 0: nothing runs."""
+
+    done: int = 0
+    total: int = 0
+
+    @property
+    def running(self) -> bool:
+        """Whether something runs."""
+        return self.total > 0
+
+
+@dataclass(frozen=True)
+class AssistantState:
+    """Everything that the dock shows, except the user's own entries.
+
+    Attributes
+    ----------
+    message, is_error
+        The status line.
+    scan, slice, patch, learned
+        One sentence each.
+    has_case, has_patches
+        What the buttons need.
+    proposing, learning
+        Progress of the two children.
+    """
+
+    message: str = "Choose a scan and a network, then propose."
+    is_error: bool = False
+    scan: str = ""
+    slice: str = ""
+    patch: str = ""
+    learned: str = ""
+    has_case: bool = False
+    has_patches: bool = False
+    proposing: Progress = field(default_factory=Progress)
+    learning: Progress = field(default_factory=Progress)
+
+
+def scan_in_words(case: Case) -> str:
+    """Describe a scan in one line, its remarks after it."""
+    count, rows, columns = case.shape
+    between, row, column = case.volume.slice_spacing
+    if case.volume.is_image:
+        size = f"{rows} x {columns} pixels, pixel size unknown"
+    else:
+        size = f"{count} slices of {rows} x {columns}, {row:.2f} x {column:.2f} x {between:.2f} mm"
+    oblique = case.volume.geometry.is_oblique and not case.volume.is_image
+    shown = ["oblique: shown on its own grid, saved in its true position"] if oblique else []
+    return "; ".join([size, *shown, *case.volume.remarks])
+
+
+def slice_in_words(case: Case, index: int) -> str:
+    """Say which slice is shown and how far the user has come with it."""
+    state = {
+        SliceStatus.UNTOUCHED: (
+            "proposed, nobody has looked at it yet"
+            if case.proposals.has(index)
+            else "nothing proposed yet"
+        ),
+        SliceStatus.EDITED: "you are correcting it",
+        SliceStatus.ACCEPTED: "accepted by you",
+    }[case.status(index)]
+    accepted = len(case.slices_with(SliceStatus.ACCEPTED))
+    total = case.shape[0]
+    return f"Slice {index + 1} of {total}: {state}. Accepted so far: {accepted} of {total}."
+
+
+def patch_in_words(patches: Sequence[Patch], current: Patch | None) -> str:
+    """Say which patch is shown and why it was flagged."""
+    if not patches:
+        return "No doubtful patch."
+    if current is None or current not in patches:
+        return f"{len(patches)} doubtful patches."
+    position = list(patches).index(current) + 1
+    return (
+        f"Patch {position} of {len(patches)}: {current.reason}, "
+        f"doubt {current.score:.2f}, on slice {current.slice + 1}."
+    )
+
+
+def seconds_in_words(seconds: float) -> str:
+    """Return a time left, roundly."""
+    if seconds < 90:
+        return f"about {max(1, round(seconds))} s left"
+    return f"about {round(seconds / 60)} min left"

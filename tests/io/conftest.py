@@ -1,0 +1,88 @@
+"""Files on disk for the tests of `napari_crii.io`: DICOM series, and a disk that fills up."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+
+from napari_crii.geometry import Geometry
+
+SliceEdit = Callable[[int, FileDataset], None]
+
+
+@pytest.fixture
+def write_series(tmp_path: Path, oblique: Geometry) -> Callable[..., Path]:
+    """Return a function that writes a series of MR slices, each open to an edit.
+
+    Its files are named against the order of positions, so that names cannot help.
+    """
+
+    def write(
+        array: np.ndarray,
+        edit: SliceEdit = lambda index, data: None,
+        geometry: Geometry = oblique,
+        folder: str = "series",
+    ) -> Path:
+        target = tmp_path / folder
+        target.mkdir(exist_ok=True)
+        series, frame = generate_uid(), generate_uid()
+        for index, pixels in enumerate(array):
+            data = mr_slice(pixels, index, geometry, series, frame)
+            edit(index, data)
+            count = len(list(target.iterdir()))
+            data.save_as(target / f"{900 - count:04d}.dcm", enforce_file_format=True)
+        return target
+
+    return write
+
+
+def mr_slice(
+    pixels: np.ndarray, index: int, geometry: Geometry, series: str, frame: str
+) -> FileDataset:
+    """Return one slice of a stack as an MR image."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = MRImageStorage
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    data.SOPClassUID, data.SOPInstanceUID = MRImageStorage, meta.MediaStorageSOPInstanceUID
+    data.PatientName, data.PatientID, data.Modality = "Canary^Patient", "CANARY-4711", "MR"
+    data.SeriesInstanceUID, data.FrameOfReferenceUID = series, frame
+    position = geometry.affine @ (index, 0, 0, 1)
+    data.ImagePositionPatient = [f"{v:.8g}" for v in position[:3]]
+    cosines = (*geometry.direction[2], *geometry.direction[1])
+    data.ImageOrientationPatient = [f"{v:.8f}" for v in cosines]
+    data.PixelSpacing = [f"{v:.8g}" for v in geometry.spacing[1:]]
+    data.SliceThickness = f"{geometry.spacing[0]:.8g}"
+    data.Rows, data.Columns = pixels.shape[:2]
+    data.SamplesPerPixel = 1
+    data.PhotometricInterpretation = "MONOCHROME2"
+    data.BitsAllocated = data.BitsStored = pixels.dtype.itemsize * 8
+    data.HighBit = data.BitsStored - 1
+    data.PixelRepresentation = int(pixels.dtype.kind == "i")
+    data.PixelData = pixels.tobytes() + b"\0" * (pixels.nbytes % 2)
+    return data
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Return a function that mounts a disk of 64 KB, or remounts it with other options."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def mount(options: str = "size=64k") -> Path:
+        command: list[Any] = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
+        if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("this machine does not let tests mount a small disk")
+        return folder
+
+    yield mount
+    subprocess.run(["umount", "-l", folder], capture_output=True, check=False)

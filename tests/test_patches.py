@@ -1,0 +1,82 @@
+"""Boxes lie on their slice, cover it, and say what they overlap."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_crii.patches import Box, Patch, Reason, box_around, order_patches, tiles
+
+SIDES = st.integers(1, 60)
+SHAPES = st.tuples(SIDES, SIDES)
+
+
+@st.composite
+def boxes(draw) -> Box:
+    top, left = draw(st.integers(0, 20)), draw(st.integers(0, 20))
+    return Box(top, left, top + draw(st.integers(1, 15)), left + draw(st.integers(1, 15)))
+
+
+def painted(box: Box, shape=(40, 40)) -> np.ndarray:
+    canvas = np.zeros(shape, bool)
+    canvas[box.slices] = True
+    return canvas
+
+
+@given(boxes(), boxes())
+def test_boxes_overlap_exactly_when_they_share_a_pixel(one, other):
+    shared = bool((painted(one) & painted(other)).any())
+    assert one.overlaps(other) == shared == other.overlaps(one)
+
+
+@given(boxes())
+def test_size_and_centre_are_those_of_the_painted_pixels(box):
+    rows, columns = np.nonzero(painted(box))
+    assert box.size == len(rows)
+    assert box.center == (rows.mean(), columns.mean())
+
+
+@given(SHAPES, SIDES, st.integers(0, 59), st.integers(0, 59))
+def test_a_box_around_a_pixel_contains_it_and_stays_on_the_slice(shape, size, row, column):
+    row, column = row % shape[0], column % shape[1]
+    box = box_around(row, column, size, shape)
+    assert painted(box, shape)[row, column]
+    assert (box.bottom - box.top, box.right - box.left) == (
+        min(size, shape[0]),
+        min(size, shape[1]),
+    )
+    assert box.top >= 0
+    assert box.left >= 0
+    assert box.bottom <= shape[0]
+    assert box.right <= shape[1]
+
+
+def test_a_box_with_room_is_centred():
+    assert box_around(20, 30, 8, (64, 64)).center == (19.5, 29.5)
+
+
+@given(SHAPES, SIDES, st.data())
+def test_tiles_cover_the_slice_without_repeats_and_never_leave_it(shape, size, data):
+    stride = data.draw(st.integers(max(1, size // 2), size))
+    found = list(tiles(shape, size, stride))
+    covered = np.zeros(shape, bool)
+    for box in found:
+        assert box.bottom <= shape[0]
+        assert box.right <= shape[1]
+        covered |= painted(box, shape)
+    assert covered.all()
+    assert len(set(found)) == len(found)
+    assert len({box.size for box in found}) == 1
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.sampled_from(Reason)), max_size=8))
+def test_rims_come_after_regions_and_the_worst_first_in_each(kinds):
+    patches = [Patch(0, Box(0, 0, 4, 4), score, reason) for score, reason in kinds]
+    ordered = order_patches(patches)
+    rims = [p.reason is Reason.BOUNDARY for p in ordered]
+    assert rims == sorted(rims)
+    for kind in (True, False):
+        scores = [p.score for p, rim in zip(ordered, rims, strict=True) if rim is kind]
+        assert scores == sorted(scores, reverse=True)
+    assert sorted(ordered, key=id) == sorted(patches, key=id)
