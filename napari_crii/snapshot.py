@@ -111,7 +111,8 @@ def load_snapshot(path: Path) -> Snapshot:
         If the file is not a snapshot of a known format.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # numpy leaves a file open that it opened itself and cannot read.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             header = json.loads(bytes(arrays["header"]))
             heads: Sequence[dict[str, object]] = header["slices"]
             slices = tuple(_read(arrays, i, head) for i, head in enumerate(heads))

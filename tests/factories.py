@@ -33,9 +33,7 @@ def small_checkpoint(
     classes: int = 2, seed: int = 0, settled: bool = True, **recipe: Any
 ) -> Checkpoint:
     preprocessing = Preprocessing(**recipe)
-    network = small_network(
-        seed, settled, in_channels=preprocessing.in_channels, classes=classes
-    )
+    network = small_network(seed, settled, in_channels=preprocessing.in_channels, classes=classes)
     names = numbered_classes([f"class {i}" for i in range(1, classes)])
     return Checkpoint(network, names, preprocessing, provenance={"made": "for a test"})
 

@@ -63,9 +63,7 @@ def test_a_flipped_byte_is_refused_or_changes_nothing(snapshot: Snapshot, tmp_pa
     save_snapshot(path, snapshot)
     whole, refused = path.read_bytes(), 0
     for position in range(0, len(whole), max(1, len(whole) // 300)):
-        path.write_bytes(
-            whole[:position] + bytes([whole[position] ^ 0x41]) + whole[position + 1 :]
-        )
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 0x41]) + whole[position + 1 :])
         try:
             back = load_snapshot(path)
         except TrainingError:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,7 +158,7 @@ def score_patients(
     return _means(refined), _means(coarse)
 
 
-def _dice(labels: NDArray[np.integer], truth: NDArray[np.generic], plan: CrossValidation) -> float:
+def _dice(labels: NDArray[np.integer], truth: NDArray[Any], plan: CrossValidation) -> float:
     """Return the mean Dice over the foreground classes; with one, any label above 0 is it."""
     if len(plan.classes) == 1:
         return dice(labels > 0, truth > 0)

@@ -96,7 +96,7 @@ def weights(task: DemoTask, advance: Advance) -> Checkpoint:
     note(f"A fresh network learns from {len(task.seeds)} labelled slices.")
     recipe = Preprocessing(channels=task.volume.channels, scope="volume")
     fresh = new_checkpoint(task.classes, recipe)
-    config = TrainingConfig(iterations=task.iterations, batch=6, crop=96, warmup=20)
+    config = TrainingConfig(task.iterations, batch=6, crop=96, learning_rate=3e-3, warmup=20)
     events = fit(fresh.network, seed_slices(task, recipe), config, np.random.default_rng(0))
     finished(events, advance)
     return fresh

@@ -16,19 +16,27 @@ if TYPE_CHECKING:
     from napari_crii.demo import DemoTask
 
 _DEMO_FOLDER = Path("demo-output")
-_DEMO_ITERATIONS = 200
 
 Scan = Annotated[
-    Path | None, typer.Argument(metavar="[SCAN]", help="Your scan; without it, a template MRI.")
+    Path | None,
+    typer.Argument(readable=False, metavar="[SCAN]", help="Your scan; without it, a template MRI."),
 ]
 Output = Annotated[
-    Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write to when headless.")
+    Path,
+    typer.Option(
+        "--output", "-o", readable=False, metavar="DIR", help="Folder to write to when headless."
+    ),
 ]
 Headless = Annotated[bool, typer.Option("--headless", help="Open no window.")]
-Iterations = Annotated[int, typer.Option(min=1, help="Steps to learn for, without a scan.")]
+Iterations = Annotated[int | None, typer.Option(min=1, help="Steps to learn for, without a scan.")]
 Weights = Annotated[
     Path | None,
-    typer.Option("--checkpoint", metavar="FILE", help="Weights for SCAN instead of the shipped."),
+    typer.Option(
+        "--checkpoint",
+        readable=False,
+        metavar="FILE",
+        help="Weights for SCAN instead of the shipped.",
+    ),
 ]
 
 
@@ -36,7 +44,7 @@ def demo(
     scan: Scan = None,
     output: Output = _DEMO_FOLDER,
     headless: Headless = False,
-    iterations: Iterations = _DEMO_ITERATIONS,
+    iterations: Iterations = None,
     checkpoint: Weights = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -46,12 +54,12 @@ def demo(
     Without a display nothing is shown: mask, probabilities, map and a contact sheet are written,
     and replace those of an earlier demonstration.
     """
-    from napari_crii.demo import mni_task, scan_task
+    from napari_crii.demo import DEMO_ITERATIONS, mni_task, scan_task
 
     windowless = headless or as_json or not has_display()
     if windowless and not headless:
         note("Running headless: " + ("--json asks for it." if as_json else "there is no display."))
-    task = mni_task(iterations) if scan is None else scan_task(scan, checkpoint)
+    task = mni_task(iterations or DEMO_ITERATIONS) if scan is None else scan_task(scan, checkpoint)
     if not windowless:
         from napari_crii.cli._window import show
 

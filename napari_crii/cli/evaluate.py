@@ -17,9 +17,14 @@ if TYPE_CHECKING:
     from napari_crii.metrics import Scores
 
 Predictions = Annotated[
-    Path, typer.Option(metavar="DIR", help="Folder of masks NAME or NAME_mask; others are ignored.")
+    Path,
+    typer.Option(
+        readable=False, metavar="DIR", help="Folder of masks NAME or NAME_mask; others are ignored."
+    ),
 ]
-Labels = Annotated[Path, typer.Option(metavar="DIR", help="Folder of true masks, NAME.")]
+Labels = Annotated[
+    Path, typer.Option(readable=False, metavar="DIR", help="Folder of true masks, NAME.")
+]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from napari_crii.volume import Volume
 
 Scan = Annotated[
-    Path, typer.Argument(metavar="SCAN", help="NIfTI, PNG, JPEG, TIFF, or a DICOM file or folder.")
+    Path,
+    typer.Argument(
+        readable=False, metavar="SCAN", help="NIfTI, PNG, JPEG, TIFF, or a DICOM file or folder."
+    ),
 ]
 
 

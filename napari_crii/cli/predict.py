@@ -18,12 +18,20 @@ if TYPE_CHECKING:
     from napari_crii.scan_prediction import ScanPrediction
 
 Scans = Annotated[
-    list[Path], typer.Argument(metavar="SCAN...", help="NIfTI, PNG, TIFF, or a DICOM folder.")
+    list[Path],
+    typer.Argument(readable=False, metavar="SCAN...", help="NIfTI, PNG, TIFF, or a DICOM folder."),
 ]
-Output = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write to.")]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", readable=False, metavar="DIR", help="Folder to write to.")
+]
 Weights = Annotated[
     Path | None,
-    typer.Option("--checkpoint", metavar="FILE", help="Weights to use instead of the shipped."),
+    typer.Option(
+        "--checkpoint",
+        readable=False,
+        metavar="FILE",
+        help="Weights to use instead of the shipped.",
+    ),
 ]
 Views = Annotated[int, typer.Option(min=1, max=4, help="Mirrored views to average.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]

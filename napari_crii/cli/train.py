@@ -28,15 +28,20 @@ class Scope(StrEnum):
     VOLUME = "volume"
 
 
-Images = Annotated[Path, typer.Option(metavar="DIR", help="Folder of scans.")]
+Images = Annotated[Path, typer.Option(readable=False, metavar="DIR", help="Folder of scans.")]
 Labels = Annotated[
-    Path, typer.Option(metavar="DIR", help="Folder of masks, named like their scans.")
+    Path,
+    typer.Option(readable=False, metavar="DIR", help="Folder of masks, named like their scans."),
 ]
 Output = Annotated[
-    Path, typer.Option("--output", "-o", metavar="FILE", help="The checkpoint, *.safetensors.")
+    Path,
+    typer.Option(
+        "--output", "-o", readable=False, metavar="FILE", help="The checkpoint, *.safetensors."
+    ),
 ]
 Groups = Annotated[
-    Path | None, typer.Option(metavar="CSV", help="Table with the columns file and patient.")
+    Path | None,
+    typer.Option(readable=False, metavar="CSV", help="Table with the columns file and patient."),
 ]
 Classes = Annotated[
     str | None,
@@ -51,6 +56,12 @@ Neighbours = Annotated[int, typer.Option(min=0, help="Slices seen on either side
 ScopeOption = Annotated[Scope, typer.Option(help="Standardise intensities per slice or volume.")]
 NoMirror = Annotated[
     bool, typer.Option("--no-mirror", help="For classes that a mirror would swap: left, right.")
+]
+PixelMm = Annotated[
+    float | None, typer.Option(help="Resample slices to pixels of this size; else as stored.")
+]
+AssumedMm = Annotated[
+    float | None, typer.Option(help="Pixel size taken for images that carry none, such as PNG.")
 ]
 Half = Annotated[bool, typer.Option("--half", help="Store 16-bit weights: half the size.")]
 
@@ -69,6 +80,8 @@ class _Run:
     neighbours: int
     scope: Scope
     mirror: bool
+    pixel_mm: float | None
+    assumed_mm: float | None
     half: bool
 
 
@@ -83,6 +96,8 @@ def train(
     neighbours: Neighbours = 0,
     scope: ScopeOption = Scope.SLICE,
     no_mirror: NoMirror = False,
+    pixel_mm: PixelMm = None,
+    assumed_mm: AssumedMm = None,
     half: Half = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -103,6 +118,8 @@ def train(
         neighbours=neighbours,
         scope=scope,
         mirror=not no_mirror,
+        pixel_mm=pixel_mm,
+        assumed_mm=assumed_mm,
         half=half,
     )
     _say_what_is_left_out(run)
@@ -197,6 +214,8 @@ def _recipe(run: _Run) -> Preprocessing:
         neighbours=run.neighbours,
         scope="volume" if run.scope is Scope.VOLUME else "slice",
         mirror_axes=(0, 1) if run.mirror else (),
+        pixel_mm=run.pixel_mm,
+        assumed_mm=run.assumed_mm,
     )
 
 

@@ -24,7 +24,7 @@ from napari_crii.engine.messages import (
 from napari_crii.errors import CriiError
 from napari_crii.preprocessing import Preprocessing
 from napari_crii.snapshot import load_snapshot
-from napari_crii.training import Stepped
+from napari_crii.training import Stepped, TrainingConfig
 from napari_crii.training.tick import TickConfig, TickResult, publish, run_tick
 
 
@@ -49,7 +49,9 @@ def lower_priority() -> None:
 
 
 def _learn(channel: Channel, request: Learn) -> LearningFinished:
-    config = TickConfig.with_overrides(request.iterations, request.learning_rate)
+    # A new network has nothing to forget: it learns at the rate of a base run.
+    usual = 0.0 if request.checkpoint else TrainingConfig().learning_rate
+    config = TickConfig.with_overrides(request.iterations, request.learning_rate or usual)
     checkpoint = _start(request)
     snapshot = load_snapshot(Path(request.snapshot))
     result: TickResult | None = None

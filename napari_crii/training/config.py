@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from napari_crii.errors import TrainingError
@@ -50,7 +49,7 @@ class TrainingConfig:
                 f"{self.iterations} iterations of {self.batch} crops of {self.crop} pixels "
                 "cannot run: each is at least 1, and crops are multiples of 16"
             )
-        if not 0 < self.learning_rate < math.inf or not 0 <= self.ema_decay < 1:
+        if not 0 < self.learning_rate <= 1 or not 0 <= self.ema_decay < 1:
             raise TrainingError(
                 f"learning rate {self.learning_rate} or EMA decay {self.ema_decay} is out of range"
             )

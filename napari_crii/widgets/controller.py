@@ -16,6 +16,7 @@ from napari_crii.io import write_mask
 from napari_crii.patches import Patch, order_patches
 from napari_crii.session import Act, Case, Correction, Proposal, Session, SliceStatus
 from napari_crii.volume import Volume
+from napari_crii.widgets._compat import camera_of
 from napari_crii.widgets.background import Background
 from napari_crii.widgets.keymap import bind_keys, unbind_keys
 from napari_crii.widgets.layer_binding import LayerBinding
@@ -245,7 +246,7 @@ class AssistantController(QObject):
                 self._viewer, case, self.session.classes, self._begin, self.sync
             )
             self._viewer.reset_view()
-            self._fit_zoom = self._viewer.camera.zoom
+            self._fit_zoom = camera_of(self._viewer).zoom
             self._bind_keys()
             self.proposing.open_scan(case.volume)
         if self._task is None or self._task.checkpoint != task.checkpoint:

@@ -19,6 +19,7 @@ from napari_crii._layers import grid_arguments
 from napari_crii.classes import LabelClass
 from napari_crii.patches import Patch, Reason
 from napari_crii.session import Case, SliceStatus
+from napari_crii.widgets._compat import camera_of
 
 HUMAN, PROPOSAL = "Human mask", "Proposal"
 DISAGREEMENT, PATCHES = "Disagreement", "Patches to check"
@@ -66,7 +67,7 @@ class LayerBinding:
             name=DISAGREEMENT,
             colormap="inferno",
             blending="additive",
-            opacity=0.7,
+            opacity=0.45,
             contrast_limits=(0, 255),
             **grid,
         )
@@ -101,7 +102,8 @@ class LayerBinding:
     @property
     def slices_on_display(self) -> bool:
         """Whether the viewer steps through slices (and not through rows, or shows 3-D)."""
-        return self._viewer.dims.order[0] == 0 and self._viewer.dims.ndisplay == 2
+        dims = self._viewer.dims
+        return bool(dims.order[-3] == dims.ndim - 3 and dims.ndisplay == 2)
 
     def close(self) -> None:
         """Take the layers out of the viewer and forget them."""
@@ -158,8 +160,9 @@ class LayerBinding:
         row, column = patch.box.center
         between, rows, columns = self._case.volume.slice_spacing
         self._viewer.dims.set_point(self._viewer.dims.ndim - 3, patch.slice * between)
-        self._viewer.camera.center = (0.0, row * rows, column * columns)
-        self._viewer.camera.zoom = zoom
+        camera = camera_of(self._viewer)
+        camera.center = (0.0, row * rows, column * columns)
+        camera.zoom = zoom
 
     def drawn_slices(self, indices: Iterable[int]) -> list[tuple[int, NDArray[Any]]]:
         """Return the slices (H, W) among `indices` whose layer differs from the case."""

@@ -6,6 +6,9 @@ import errno
 import json
 import re
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -154,6 +157,30 @@ def test_a_disk_that_fills_up_leaves_nothing(
     assert "the disk is full" in text
     assert len(calls) == failing
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a disk of 24 KB, where the system lets us."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=24k", "tmpfs", str(disk)]
+    if (
+        not sys.platform.startswith("linux")
+        or subprocess.run(command, capture_output=True).returncode
+    ):
+        pytest.skip("a small disk cannot be mounted here")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_truly_full_disk_leaves_nothing(
+    refused, scan_file: Path, checkpoint: Path, small_disk: Path
+) -> None:
+    out = small_disk / "out"
+    text = refused("predict", scan_file, "-o", out, "--checkpoint", checkpoint, "--views", 1)
+    assert "the disk is full" in text
+    assert list(small_disk.iterdir()) == []
 
 
 def test_an_output_that_is_a_file_is_refused_at_once(

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.factories import small_network
 
 from napari_crii.errors import CheckpointError
 from napari_crii.networks import CRIINet, NetworkConfig, seeded
 from napari_crii.networks.crii import pad_to_stride
+from tests.factories import small_network
 
 
 @pytest.mark.parametrize("classes", [2, 4])

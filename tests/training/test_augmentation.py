@@ -59,7 +59,7 @@ def test_image_and_label_move_together(seed: int) -> None:
 
 def test_nothing_outside_the_slice_has_weight() -> None:
     item = slice_of(np.ones((20, 30), dtype=int))
-    image, label, weight = crop(item, Placement((0.0, 0.0), np.eye(2), NO_BEND), 16)
+    image, label, weight = crop(item, Placement((-0.5, -0.5), np.eye(2), NO_BEND), 16)
     assert weight.sum() == 8 * 8
     assert bool((weight[8:, 8:] == 1).all())
     assert bool((label[weight == 0] == 0).all())
@@ -92,8 +92,7 @@ def test_slices_are_mirrored_only_along_the_axes_that_allow_it(
     rng: np.random.Generator, axes: tuple[int, ...], mirrored: set[int]
 ) -> None:
     signs = {
-        int(np.sign(np.linalg.det(draw_placement(rng, (0.0, 0.0), axes).matrix)))
-        for _ in range(40)
+        int(np.sign(np.linalg.det(draw_placement(rng, (0.0, 0.0), axes).matrix))) for _ in range(40)
     }
     assert signs == mirrored
 

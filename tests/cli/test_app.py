@@ -1,0 +1,100 @@
+"""The command line as a whole: what it loads, and how failures end."""
+
+from __future__ import annotations
+
+import errno
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from napari_crii.cli._guard import sentence
+from napari_crii.cli._output import progress_bar
+
+HEAVY = ("torch", "napari", "qtpy", "PyQt5", "PyQt6", "SimpleITK", "nilearn")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["info", "SCAN"]])
+def test_nothing_heavy_is_loaded_for_help_and_info(arguments: list[str], scan_file: Path) -> None:
+    given = [str(scan_file) if a == "SCAN" else a for a in arguments]
+    code = (
+        "import sys\nfrom napari_crii.cli import app\n"
+        f"try:\n    app({given!r})\nexcept SystemExit as end:\n    assert not end.code\n"
+        f"sys.exit(str([m for m in {HEAVY} if m in sys.modules] or ''))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stderr.strip() == ""
+    assert result.stdout
+
+
+def test_every_command_tells_its_options(run) -> None:
+    listed = run("--help").stdout
+    for command in ("info", "predict", "train", "evaluate", "demo", "doctor"):
+        assert command in listed
+        # What a terminal of any width and colour shows.
+        text = re.sub(r"\x1b\[[0-9;]*m", "", run(command, "--help").stdout)
+        assert "--json" in text
+
+
+def test_no_command_is_a_usage_error(run) -> None:
+    assert run().exit_code == 2
+    assert run("predict").exit_code == 2
+    assert run("--version").stdout.startswith("napari-crii ")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (KeyboardInterrupt(), 130, "Interrupted"),
+        (OSError(errno.ENOSPC, "No space left on device", "a.nii"), 2, "a.nii: the disk is full"),
+        (MemoryError(), 2, "more memory"),
+    ],
+)
+def test_failures_have_a_code_and_a_sentence(
+    run, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, said: str
+) -> None:
+    import napari_crii.io
+
+    def fail(path: Path) -> None:
+        raise error
+
+    monkeypatch.setattr(napari_crii.io, "read_scan", fail)
+    result = run("info", "scan.nii.gz")
+    assert result.exit_code == code
+    assert said in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_defect_keeps_its_traceback(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    import napari_crii.io
+
+    def fail(path: Path) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(napari_crii.io, "read_scan", fail)
+    assert isinstance(run("info", "scan.nii.gz").exception, ZeroDivisionError)
+
+
+def test_sentences_are_one_line() -> None:
+    assert sentence(OSError("two\nlines")) == "two lines"
+    assert sentence(FileNotFoundError(errno.ENOENT, "no", "x")) == "x: it does not exist"
+
+
+def test_progress_is_a_bar_on_a_terminal_and_lines_elsewhere(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with progress_bar("work") as advance:
+        advance(1, 2, "")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("napari_crii.cli._output._SECONDS_BETWEEN_LINES", 0.0)
+    with progress_bar("work") as advance:
+        advance(1, 2, "loss 0.5")
+    assert capsys.readouterr().err == "work: 1 of 2 loss 0.5\n"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with progress_bar("[work]") as advance:
+        advance(2, 2, "loss [0.5]")
+    captured = capsys.readouterr()
+    assert "[work]" in captured.err
+    assert captured.out == ""

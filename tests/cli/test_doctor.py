@@ -1,0 +1,67 @@
+"""`doctor`: each line is OK or says what to do."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from napari_crii.cli.doctor import Check
+
+doctor: ModuleType = sys.modules["napari_crii.cli.doctor"]
+
+
+def test_it_says_what_it_found_and_fails_if_anything_is_missing(
+    run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks = [Check("Python", True, "3.11"), Check("Qt", False, "pip install it")]
+    monkeypatch.setattr(doctor, "run_checks", lambda: iter(checks))
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[1].startswith("NOT Qt")
+    assert json.loads(run("doctor", "--json").stdout)[0] == {
+        "name": "Python", "ok": True, "text": "3.11",
+    }  # fmt: skip
+    monkeypatch.setattr(doctor, "run_checks", lambda: iter(checks[:1]))
+    assert run("doctor").exit_code == 0
+
+
+def test_without_a_display_no_window_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    assert not doctor._display().ok
+    assert "needs a display" in doctor._gl().text
+
+
+def test_a_missing_binding_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_installed_bindings", list)
+    assert "pip install" in doctor._qt().text
+
+
+def test_what_is_there_is_ok(tmp_path: Path) -> None:
+    assert doctor._python().ok
+    assert doctor._torch().ok
+    assert doctor._writable("folder", tmp_path / "not" / "yet").ok
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_without_write_right_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(doctor.tempfile, "TemporaryFile", refuse)
+    check = doctor._writable("temp folder", Path("/"))
+    assert not check.ok
+    assert "permission denied" in check.text
+
+
+def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    from shutil import _ntuple_diskusage
+
+    usage = _ntuple_diskusage(10, 9, 1)
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: usage)
+    assert "make room" in doctor._disk().text

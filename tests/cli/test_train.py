@@ -1,0 +1,143 @@
+"""`train`: which files are learnt from, what is refused, and what the checkpoint says."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from pathlib import Path
+
+import pytest
+
+from napari_crii.checkpoint_info import read_checkpoint_info
+from napari_crii.cli.train import class_names
+from napari_crii.errors import TrainingError
+
+
+@pytest.fixture
+def folders(phantom_folder: Path) -> tuple[object, ...]:
+    return (
+        "--images", phantom_folder / "images", "--labels", phantom_folder / "labels",
+        "--iterations", 1,
+    )  # fmt: skip
+
+
+def test_a_checkpoint_knows_where_it_comes_from(as_json, folders, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "weights.safetensors"
+    report = as_json("train", *folders, "-o", path, "--classes", "organ, lesion", "--half")
+    card = read_checkpoint_info(path)
+    assert card.class_names == ("organ", "lesion")
+    assert card.digest == report["digest"]
+    assert {**card.provenance, "version": ""} == {
+        "command": "napari-crii train", "data": "images", "slices": 6, "patients": 1,
+        "iterations": 1, "seed": 0, "version": "",
+    }  # fmt: skip
+    assert report["checkpoint"] == str(path)
+    assert (report["slices"], report["patients"]) == (6, 1)
+    assert path.stat().st_size < 6_000_000
+
+
+def test_what_it_learns_can_predict(as_json, run, folders, scan_file, tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    options = ("--neighbours", 1, "--scope", "volume", "--no-mirror", "--pixel-mm", 1.2)
+    assert run("train", *folders, "-o", path, *options).exit_code == 0
+    card = read_checkpoint_info(path)
+    assert card.class_names == ("foreground",)
+    assert card.network["in_channels"] == 3
+    assert card.preprocessing["scope"] == "volume"
+    assert card.preprocessing["mirror_axes"] == []
+    assert card.preprocessing["pixel_mm"] == 1.2
+    (record,) = as_json("predict", scan_file, "-o", tmp_path, "--checkpoint", path)
+    assert record["checkpoint"] == card.digest
+
+
+def test_scans_without_a_mask_are_named(
+    run, phantom_folder: Path, scan_file: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(phantom_folder, tmp_path / "data")
+    shutil.copy(scan_file, tmp_path / "data" / "images" / "two.nii.gz")
+    result = run(
+        "train", "--images", tmp_path / "data" / "images", "--labels", tmp_path / "data" / "labels",
+        "-o", tmp_path / "w.safetensors", "--iterations", 1,
+    )  # fmt: skip
+    assert "scans without a mask: 1 (two.nii.gz)" in result.stderr
+
+
+def test_settings_that_cannot_be_met_are_refused(refused, folders, tmp_path: Path) -> None:
+    out = tmp_path / "w.safetensors"
+    assert "must end in .safetensors" in refused("train", *folders, "-o", tmp_path / "w.pt")
+    assert "different names" in refused("train", *folders, "-o", out, "--classes", "a,a")
+    assert "label 2 is not one of the classes" not in refused(
+        "train", *folders, "-o", out, "--groups", tmp_path / "no.csv"
+    )
+    assert "pixel sizes -1.0" in refused("train", *folders, "-o", out, "--pixel-mm", -1)
+    groups = tmp_path / "groups.csv"
+    groups.write_text("file,patient\nother.nii.gz,p1\n")
+    text = refused("train", *folders, "-o", out, "--groups", groups)
+    assert "does not say whose scan one.nii.gz is" in text
+    assert not out.exists()
+
+
+def test_more_labels_than_names_are_refused(refused, phantom_folder: Path, tmp_path: Path) -> None:
+    from napari_crii.io import read_mask, write_mask
+
+    labels, geometry = read_mask(phantom_folder / "labels" / "one.nii.gz")
+    (tmp_path / "labels").mkdir()
+    write_mask(tmp_path / "labels" / "one.nii.gz", labels + 1, geometry)
+    text = refused(
+        "train", "--images", phantom_folder / "images", "--labels", tmp_path / "labels",
+        "-o", tmp_path / "w.safetensors", "--classes", "organ,lesion",
+    )  # fmt: skip
+    assert "one.nii.gz: label 3 is not one of the classes 0 to 2" in text
+
+
+def test_nothing_that_pairs_is_refused(refused, phantom_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    out = ("-o", tmp_path / "w.safetensors")
+    text = refused(
+        "train", "--images", phantom_folder / "images", "--labels", tmp_path / "none", *out
+    )
+    assert "holds no NIfTI" in text
+    text = refused(
+        "train", "--images", tmp_path / "absent", "--labels", phantom_folder / "labels", *out
+    )
+    assert "absent cannot be listed as a folder" in text
+
+
+def test_a_loss_that_is_not_finite_saves_nothing(
+    refused, folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_crii.training.fit import _Step
+
+    monkeypatch.setattr(_Step, "__call__", lambda *args, **kwargs: float("nan"))
+    text = refused("train", *folders, "-o", tmp_path / "w.safetensors")
+    assert "became nan at step 1" in text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_folder_that_cannot_be_is_refused_before_training(
+    refused, folders, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    text = refused("train", *folders, "-o", tmp_path / "file" / "w.safetensors")
+    assert "is a file, not a folder" in text
+
+
+def test_a_full_disk_leaves_no_checkpoint(
+    refused, folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_crii.io import atomic
+
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(atomic, "_sync_file", full)
+    text = refused("train", *folders, "-o", tmp_path / "w.safetensors")
+    assert "the disk is full" in text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_class_names_are_split_and_checked() -> None:
+    assert class_names(None) == ("foreground",)
+    assert class_names("a, b c") == ("a", "b c")
+    with pytest.raises(TrainingError, match="different names"):
+        class_names("a,,b")

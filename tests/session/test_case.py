@@ -1,0 +1,296 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from numpy.typing import NDArray
+
+from napari_crii.patches import Box, Patch, Reason
+from napari_crii.session import Act, Case, Proposal, Provenance, SliceStatus
+from tests.factories import noise_scan
+
+SHAPE = (3, 7, 10)
+CLASSES = 3
+INDICES = st.integers(0, SHAPE[0] - 1)
+
+
+def make_case(slice_axis: int = 0) -> Case:
+    return Case(noise_scan(slice_axis, SHAPE), CLASSES, reader="r")
+
+
+def proposal(index: int, seed: int) -> Proposal:
+    rng = np.random.default_rng(seed)
+    return Proposal(
+        index,
+        rng.integers(0, CLASSES, SHAPE[1:]).astype(np.uint8),
+        rng.integers(0, 256, SHAPE[1:]).astype(np.uint8),
+        (Patch(index, Box(0, 0, 4, 5), 0.5, Reason.REGION),),
+        f"weights {seed}",
+    )
+
+
+def patch(index: int, top: int = 1, left: int = 2) -> Patch:
+    return Patch(index, Box(top, left, top + 4, left + 5), 0.5, Reason.BOUNDARY)
+
+
+@dataclass
+class Shadow:
+    """What a case should hold, in plain arrays."""
+
+    labels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(SHAPE, dtype=np.int64))
+    vouched: NDArray[np.int64] = field(default_factory=lambda: np.zeros(SHAPE, dtype=np.int64))
+    status: list[str] = field(default_factory=lambda: ["untouched"] * SHAPE[0])
+
+    def copy(self) -> Shadow:
+        return Shadow(self.labels.copy(), self.vouched.copy(), list(self.status))
+
+
+class CaseMachine(RuleBasedStateMachine):
+    """Acts in any order: the case equals its shadow after each of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.case = make_case()
+        self.now = Shadow()
+        self.proposed = np.zeros(SHAPE, dtype=np.int64)
+        self.past: list[Shadow] = []
+        self.future: list[Shadow] = []
+        self.taken: int | None = None
+
+    def begin(self, index: int) -> None:
+        """Remember what stood before an act; taking a slice is one with the act after it."""
+        if self.taken != index:
+            self.past.append(self.now.copy())
+        self.taken = None
+        self.future.clear()
+        self.adopt(index)
+
+    def adopt(self, index: int) -> None:
+        if self.now.status[index] == "untouched":
+            self.now.labels[index] = self.proposed[index]
+            self.now.status[index] = "edited"
+
+    @rule(index=INDICES, seed=st.integers(0, 99))
+    def publish(self, index: int, seed: int) -> None:
+        offered, untouched = proposal(index, seed), self.now.status[index] == "untouched"
+        assert self.case.publish(offered) is untouched
+        if untouched:
+            self.proposed[index] = offered.labels
+
+    @rule(index=INDICES)
+    def take(self, index: int) -> None:
+        correction = self.case.take(index)
+        assert (correction is not None) == (self.now.status[index] == "untouched")
+        if correction is not None:
+            self.past.append(self.now.copy())
+            self.future.clear()
+            self.adopt(index)
+            self.taken = index
+
+    @rule(index=INDICES, seed=st.integers(0, 10**6), amount=st.integers(0, 6))
+    def draw(self, index: int, seed: int, amount: int) -> None:
+        rng = np.random.default_rng(seed)
+        drawn = np.array(self.case.shown(index), dtype=np.int64)
+        where = rng.integers(0, drawn.size, amount)
+        drawn.ravel()[where] = rng.integers(0, CLASSES, amount)
+        changed = drawn != self.case.shown(index)
+        correction = self.case.draw(index, drawn)
+        assert (correction is None) == (not changed.any())
+        if correction is None:
+            return
+        rows, columns = np.nonzero(changed)
+        assert correction.box == Box(rows.min(), columns.min(), rows.max() + 1, columns.max() + 1)
+        self.begin(index)
+        self.now.labels[index] = drawn
+        self.now.vouched[index][changed] = Provenance.DRAWN
+        self.now.status[index] = "edited"
+
+    @rule(index=INDICES)
+    def accept_slice(self, index: int) -> None:
+        self.case.accept_slice(index)
+        self.begin(index)
+        vouched = self.now.vouched[index]
+        vouched[vouched == 0] = Provenance.ACCEPTED
+        self.now.status[index] = "accepted"
+
+    @rule(index=INDICES, top=st.integers(0, 3), left=st.integers(0, 5))
+    def accept_patch(self, index: int, top: int, left: int) -> None:
+        self.case.accept_patch(patch(index, top, left))
+        self.begin(index)
+        inside = self.now.vouched[index][top : top + 4, left : left + 5]
+        inside[inside == 0] = Provenance.ACCEPTED
+
+    @rule(index=INDICES, seed=st.integers(0, 99))
+    def seed_slice(self, index: int, seed: int) -> None:
+        labels = proposal(index, seed).labels
+        self.case.seed(index, labels)
+        if self.taken != index:
+            self.past.append(self.now.copy())
+        self.taken = None
+        self.future.clear()
+        self.now.labels[index] = labels
+        self.now.vouched[index] = Provenance.SEED
+        self.now.status[index] = "accepted"
+
+    @rule()
+    def undo(self) -> None:
+        assert (self.case.undo() is None) == (not self.past)
+        self.taken = None
+        if self.past:
+            self.future.append(self.now)
+            self.now = self.past.pop()
+
+    @rule()
+    def redo(self) -> None:
+        correction = self.case.redo()
+        assert (correction is None) == (not self.future)
+        if correction is not None:
+            self.past.append(self.now)
+            self.now = self.future.pop()
+            self.taken = correction.slice if correction.act is Act.TAKE else None
+
+    @rule()
+    def undo_everything_and_do_it_again(self) -> None:
+        steps = 0
+        while self.case.undo() is not None:
+            steps += 1
+        assert steps == len(self.past)
+        assert not self.case.human.labels.any()
+        assert not self.case.human.provenance.any()
+        assert self.case.slices_with(SliceStatus.UNTOUCHED) == [0, 1, 2]
+        assert self.case.corrections == ()
+        last = [self.case.redo() for _ in range(steps)][-1:]
+        if last and last[0] is not None:
+            self.taken = last[0].slice if last[0].act is Act.TAKE else None
+
+    @invariant()
+    def the_case_equals_its_shadow(self) -> None:
+        human = self.case.human
+        assert np.array_equal(human.labels, self.now.labels)
+        assert np.array_equal(human.provenance, self.now.vouched)
+        assert [str(self.case.status(i)) for i in range(SHAPE[0])] == self.now.status
+
+    @invariant()
+    def the_mask_is_made_of_both(self) -> None:
+        untouched = np.array([s == "untouched" for s in self.now.status])[:, None, None]
+        expected = np.where(untouched, self.proposed, self.now.labels)
+        assert np.array_equal(self.case.mask(include_proposals=True), expected)
+        expected = np.where(untouched, 0, self.now.labels)
+        assert np.array_equal(self.case.mask(include_proposals=False), expected)
+
+    @invariant()
+    def nothing_can_be_written_from_outside(self) -> None:
+        stores = (self.case.human.labels, self.case.human.provenance, self.case.proposals.labels)
+        assert not any(array.flags.writeable for array in (*stores, self.case.shown(0)))
+
+
+CaseMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestCaseMachine = CaseMachine.TestCase
+
+
+def test_an_accepted_slice_is_never_changed_by_a_proposal() -> None:
+    case = make_case()
+    case.publish(proposal(1, 5))
+    case.accept_slice(1)
+    before = case.mask(include_proposals=True)
+    assert not case.publish(proposal(1, 6))
+    assert np.array_equal(case.mask(include_proposals=True), before)
+    assert np.array_equal(case.proposals.labels[1], proposal(1, 5).labels)
+
+
+def test_one_undo_takes_the_first_stroke_back_and_frees_the_slice() -> None:
+    for begin in (lambda case: None, lambda case: case.take(1)):
+        case = make_case()
+        case.publish(proposal(1, 5))
+        begin(case)
+        drawn = case.shown(1).copy()
+        drawn[2, 3] = (drawn[2, 3] + 1) % CLASSES
+        case.draw(1, drawn)
+        assert [c.act for c in case.corrections] == [Act.TAKE, Act.DRAW]
+        undone = case.undo()
+        assert undone is not None
+        assert undone.act is Act.DRAW
+        assert case.status(1) is SliceStatus.UNTOUCHED
+        assert case.publish(proposal(1, 6))
+        redone = case.redo()
+        assert redone is undone
+        assert np.array_equal(case.shown(1), drawn)
+
+
+def test_a_second_stroke_is_undone_alone() -> None:
+    case = make_case()
+    first = case.shown(0).copy()
+    first[1, 1] = 1
+    second = first.copy()
+    second[5, 5] = 2
+    case.draw(0, first)
+    case.draw(0, second)
+    case.undo()
+    assert np.array_equal(case.shown(0), first)
+    assert case.status(0) is SliceStatus.EDITED
+
+
+def test_a_stroke_that_changes_nothing_is_no_act() -> None:
+    case = make_case()
+    case.publish(proposal(0, 1))
+    assert case.draw(0, case.shown(0).copy()) is None
+    assert case.status(0) is SliceStatus.UNTOUCHED
+    assert case.corrections == ()
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.full(SHAPE[1:], CLASSES),
+        np.full(SHAPE[1:], -1),
+        np.zeros(SHAPE[:0:-1], dtype=int),
+        np.zeros((1, 1), dtype=int),
+    ],
+)
+def test_what_is_no_mask_of_a_slice_is_refused(labels: NDArray[np.int64]) -> None:
+    case = make_case()
+    for act in (case.draw, case.seed):
+        with pytest.raises(ValueError, match=r"class|shape"):
+            act(0, labels)
+    assert case.corrections == ()
+    assert case.status(0) is SliceStatus.UNTOUCHED
+
+
+def test_a_proposal_of_another_size_is_refused() -> None:
+    wrong = Proposal(0, np.ones((1, 1), dtype=np.uint8), np.ones((1, 1), dtype=np.uint8))
+    with pytest.raises(ValueError, match="shape"):
+        make_case().publish(wrong)
+
+
+@pytest.mark.parametrize("slice_axis", [0, 1, 2])
+def test_the_mask_has_the_axis_order_of_the_scan(slice_axis: int) -> None:
+    case = make_case(slice_axis)
+    drawn = np.zeros(SHAPE[1:], dtype=int)
+    drawn[2, 7] = 2
+    case.draw(1, drawn)
+    mask = case.mask(include_proposals=False)
+    assert case.volume.slice_axis == slice_axis
+    assert mask.shape == case.volume.shape
+    assert mask.flags.c_contiguous
+    assert [tuple(int(i) for i in p) for p in np.argwhere(mask)] == [
+        tuple(np.insert([2, 7], slice_axis, 1).tolist())
+    ]
+    assert mask.max() == 2
+
+
+def test_a_correction_knows_who_and_what_stood_before() -> None:
+    case = make_case()
+    case.publish(proposal(2, 8))
+    drawn = case.shown(2).copy()
+    drawn[3:5, 4] = (drawn[3:5, 4] + 1) % CLASSES
+    correction = case.draw(2, drawn)
+    assert correction is not None
+    assert (correction.reader, correction.slice, correction.act) == ("r", 2, Act.DRAW)
+    assert np.array_equal(correction.before.labels, proposal(2, 8).labels[3:5, 4:5])
+    assert np.array_equal(correction.after.labels, drawn[3:5, 4:5])
+    assert correction is case.last_on(2)
+    assert case.last_on(0) is None

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from napari_crii.checkpoint import Checkpoint
+from napari_crii.errors import CheckpointError
+from napari_crii.geometry import Geometry
+from napari_crii.inference import Prediction, Predictor, mirrored_views
+from napari_crii.networks import BranchLogits
+from napari_crii.volume import Volume
+from tests.factories import noise_scan, small_checkpoint
+
+
+class Pointwise(nn.Module):
+    """Looks at single pixels: what it says moves with the image, by construction."""
+
+    def forward(self, image: Tensor) -> BranchLogits:
+        last = image[:, -1:]
+        coarse = torch.cat([torch.zeros_like(last), image[:, :1]], dim=1)
+        return BranchLogits(coarse, torch.cat([torch.zeros_like(last), 2 * last], dim=1))
+
+
+def pointwise_predictor(views: int = 4, **recipe: object) -> Predictor:
+    predictor = Predictor(small_checkpoint(**recipe), views=views)
+    predictor._network = Pointwise()  # type: ignore[assignment]
+    return predictor
+
+
+def test_mirrored_views_are_mapped_back_onto_the_slice() -> None:
+    scan = noise_scan()
+    prediction = pointwise_predictor().predict_slice(scan, 1)
+    for branch in (prediction.coarse, prediction.refined):
+        assert branch.shape == (4, 2, 20, 26)
+        assert all(np.allclose(view, branch[0], atol=1e-6) for view in branch)
+    values = small_checkpoint().preprocessing.slice_input(scan, 1)[0]
+    expected = 1 / (1 + np.exp(-2 * values.astype(float)))
+    np.testing.assert_allclose(prediction.refined[0, 1], expected, atol=1e-5)
+
+
+def test_views_see_the_slice_mirrored() -> None:
+    predictor = Predictor(small_checkpoint())
+    image = torch.randn(1, 6, 9)
+    batch = predictor.view_batch(image)
+    for seen, axes in zip(batch, ([], [1], [2], [1, 2]), strict=True):
+        assert torch.equal(seen, image.flip(axes))
+
+
+@pytest.mark.parametrize(
+    ("axes", "views", "count"), [((0, 1), v, v) for v in (1, 2, 3, 4)] + [((1,), 4, 2), ((), 4, 1)]
+)
+def test_there_are_as_many_views_as_asked_for_and_allowed(
+    axes: tuple[int, ...], views: int, count: int
+) -> None:
+    predictor = pointwise_predictor(views, mirror_axes=axes)
+    assert predictor.views == mirrored_views(axes)[:count]
+    prediction = predictor.predict_slice(noise_scan(), 0)
+    assert len(prediction.coarse) == len(prediction.refined) == count
+
+
+@pytest.mark.parametrize("views", [0, 5, -1])
+def test_no_other_number_of_views_exists(views: int) -> None:
+    with pytest.raises(ValueError, match="views"):
+        Predictor(small_checkpoint(), views=views)
+
+
+@pytest.mark.parametrize("slice_axis", [1, 2])
+def test_a_scan_is_the_same_whatever_its_axis_order(slice_axis: int) -> None:
+    predictor = Predictor(small_checkpoint(neighbours=1, scope="volume"))
+    straight, turned = noise_scan(0), noise_scan(slice_axis)
+    assert turned.slice_axis == slice_axis
+    for index in range(3):
+        a, b = (predictor.predict_slice(v, index) for v in (straight, turned))
+        np.testing.assert_allclose(a.refined, b.refined, atol=1e-5)
+
+
+def test_colours_are_three_channels() -> None:
+    scan = noise_scan(rgb=True)
+    prediction = Predictor(small_checkpoint(channels=3)).predict_slice(scan, 2)
+    assert prediction.refined.shape == (4, 2, 20, 26)
+    with pytest.raises(CheckpointError, match="expects grey values, but noise has colours"):
+        Predictor(small_checkpoint()).predict_slice(scan, 0)
+    with pytest.raises(CheckpointError, match="expects colours"):
+        Predictor(small_checkpoint(channels=3)).predict_slice(noise_scan(), 0)
+
+
+def test_neighbours_come_in_order_and_the_outermost_slice_repeats() -> None:
+    scan = noise_scan()
+    predictor = pointwise_predictor(1, neighbours=1, scope="volume")
+    alone = pointwise_predictor(1, scope="volume")
+    # The coarse output reads the first channel, the refined one the last.
+    for index, (first, last) in enumerate([(0, 1), (0, 2), (1, 2)]):
+        prediction = predictor.predict_slice(scan, index)
+        assert np.array_equal(prediction.coarse, alone.predict_slice(scan, first).coarse)
+        assert np.array_equal(prediction.refined, alone.predict_slice(scan, last).refined)
+
+
+@pytest.mark.parametrize("index", [-1, 3, 99])
+def test_a_slice_that_does_not_exist_is_refused(index: int) -> None:
+    with pytest.raises(ValueError, match="3 slices"):
+        Predictor(small_checkpoint()).predict_slice(noise_scan(), index)
+
+
+@pytest.mark.parametrize(("classes", "kind"), [(2, np.uint8), (3, np.uint8), (300, np.uint16)])
+def test_labels_are_the_most_probable_class_of_the_refined_branch(
+    rng: np.random.Generator, classes: int, kind: type
+) -> None:
+    coarse, refined = rng.dirichlet(np.ones(classes), (2, 4, 7, 9)).astype(np.float32)
+    prediction = Prediction(np.moveaxis(coarse, -1, 1), np.moveaxis(refined, -1, 1))
+    labels = prediction.labels()
+    assert labels.dtype == kind
+    assert np.array_equal(labels, refined.mean(axis=0).argmax(axis=-1))
+
+
+def test_a_volume_is_predicted_in_the_order_asked_for() -> None:
+    predictor, scan = Predictor(small_checkpoint(), views=1), noise_scan()
+    assert [i for i, _ in predictor.predict_volume(scan)] == [0, 1, 2]
+    got = list(predictor.predict_volume(scan, order=[2, 0]))
+    assert [i for i, _ in got] == [2, 0]
+    assert np.array_equal(got[0][1].refined, predictor.predict_slice(scan, 2).refined)
+
+
+def test_probabilities_add_up_to_one_on_the_scans_own_grid() -> None:
+    checkpoint: Checkpoint = small_checkpoint(classes=3, pixel_mm=1.0)
+    scan = noise_scan()
+    prediction = Predictor(checkpoint).predict_slice(scan, 0)
+    assert prediction.refined.shape == (4, 3, 20, 26)
+    for branch in (prediction.coarse, prediction.refined):
+        np.testing.assert_allclose(branch.sum(axis=1), 1, atol=1e-5)
+    plain = replace(scan, geometry=Geometry(unit="px"))
+    assert isinstance(plain, Volume)
+    assert Predictor(checkpoint).predict_slice(plain, 0).refined.shape == (4, 3, 20, 26)
