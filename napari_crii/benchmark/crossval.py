@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_crii.benchmark.runs import Run, append_run, find_run, read_runs
+from napari_crii.benchmark.table import markdown_table
 from napari_crii.checkpoint import Checkpoint, new_checkpoint
 from napari_crii.classes import numbered_classes
 from napari_crii.errors import TrainingError
@@ -28,6 +31,10 @@ from napari_crii.training.folder import load_folder, read_groups
 from napari_crii.volume import to_slices
 
 Progress = Callable[[int, int], None]
+Stepping = Callable[[int], None]
+
+
+SUMMARISED = ("mean", "spread", "worst")
 
 
 @dataclass(frozen=True)
@@ -58,9 +65,9 @@ class CrossValidation:
     seed: int = 0
 
     def settings(self) -> Run:
-        """Return everything that decides the result, as JSON reads it back."""
+        """Return everything but the slices that decides the result, as JSON reads it back."""
         parts = {
-            "data": self.images.parent.name,
+            "data": self.images.absolute().parent.name,
             "classes": self.classes,
             "recipe": asdict(self.recipe),
             "training": asdict(self.training),
@@ -98,42 +105,68 @@ def cross_validate(
     Returns
     -------
     list of dict
-        One per fold: ``fold``, ``settings``, ``dice`` and ``dice_coarse`` (patient to mean over
-        slices and classes), ``seconds``.
+        One per fold: ``fold``, ``settings``, ``material`` (digest of the slices), ``slices``,
+        ``dice`` and ``dice_coarse`` (patient to mean over slices and classes), ``seconds``.
+
+    Raises
+    ------
+    ScanError, GeometryError, TrainingError
+        If a file cannot be read, patients cannot be dealt, or training fails.
+    CriiError
+        If `out` holds something else than runs.
     """
+    finished = read_runs(out)
     data = load_folder(plan.images, plan.labels, plan.recipe, plan.classes, plan.groups)
-    settings, total = plan.settings(), plan.folds * plan.training.iterations
+    key = {"settings": plan.settings(), "material": material_digest(data)}
+    total = plan.folds * plan.training.iterations
     runs = []
     for fold, tested in enumerate(deal_patients({d.patient for d in data}, plan.folds, plan.seed)):
-        run = find_run(read_runs(out), {"fold": fold, "settings": settings})
+        run = find_run(finished, {"fold": fold, **key})
         if run is None:
-            started = time.perf_counter()
-            before = fold * plan.training.iterations
-            checkpoint = _train(
-                plan, [d for d in data if d.patient not in tested], before, total, progress
-            )
-            refined, coarse = score_patients(plan, checkpoint, tested)
-            seconds = round(time.perf_counter() - started, 1)
-            run = {
-                "fold": fold,
-                "settings": settings,
-                "dice": refined,
-                "dice_coarse": coarse,
-                "seconds": seconds,
-            }
+            stepped = partial(_count_on, progress, fold * plan.training.iterations, total)
+            run = {"fold": fold, **key, **_run_fold(plan, data, tested, stepped)}
             append_run(out, run)
+        progress((fold + 1) * plan.training.iterations, total)
         runs.append(run)
     return runs
 
 
-def _train(
-    plan: CrossValidation, data: list[TrainingSlice], before: int, total: int, progress: Progress
-) -> Checkpoint:
+def _count_on(progress: Progress, before: int, total: int, step: int) -> None:
+    progress(before + step, total)
+
+
+def material_digest(data: list[TrainingSlice]) -> str:
+    """Return the SHA-256 of what is learnt from, whatever its files are called."""
+    sha = hashlib.sha256()
+    for item in data:
+        sha.update(f"{item.patient} {tuple(item.image.shape)}".encode())
+        sha.update(np.ascontiguousarray(item.image.numpy()).data)
+        sha.update(np.ascontiguousarray(item.label.numpy()).data)
+    return sha.hexdigest()
+
+
+def _run_fold(
+    plan: CrossValidation, data: list[TrainingSlice], tested: set[str], stepped: Stepping
+) -> Run:
+    """Train on the other patients, test on these."""
+    started = time.perf_counter()
+    train = [item for item in data if item.patient not in tested]
+    checkpoint = _train(plan, train, stepped)
+    refined, coarse = score_patients(plan, checkpoint, tested)
+    return {
+        "slices": len(data) - len(train),
+        "dice": refined,
+        "dice_coarse": coarse,
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+
+
+def _train(plan: CrossValidation, data: list[TrainingSlice], stepped: Stepping) -> Checkpoint:
     checkpoint = new_checkpoint(numbered_classes(list(plan.classes)), plan.recipe, plan.seed)
     rng = np.random.default_rng(plan.seed)
     for event in fit(checkpoint.network, data, plan.training, rng):
         if isinstance(event, Stepped):
-            progress(before + event.step, total)
+            stepped(event.step)
         elif isinstance(event, Finished) and event.reason is FinishReason.FAILED:
             raise TrainingError(event.message)
     return checkpoint
@@ -171,14 +204,32 @@ def _means(values: dict[str, list[float]]) -> dict[str, float]:
 
 
 def summary(runs: list[Run], branch: str = "dice") -> dict[str, float | str]:
-    """Return mean, standard deviation and worst over all patients of all folds."""
+    """Return mean, standard deviation and worst over all patients of all folds.
+
+    Parameters
+    ----------
+    branch
+        ``"dice"``, of the refined branch, or ``"dice_coarse"``.
+    """
     patients = {p: d for run in runs for p, d in run[branch].items()}
     values = np.array(list(patients.values()))
     worst = min(patients, key=lambda p: patients[p])
     return {
-        "patients": float(len(patients)),
+        "patients": len(patients),
         "mean": round(float(values.mean()), 4),
         "spread": round(float(values.std(ddof=1)), 4),
         "worst": round(float(values.min()), 4),
         "worst_patient": worst,
     }
+
+
+def report_table(runs: list[Run]) -> str:
+    """Return, in Markdown, the Dice of every patient, with mean, spread and worst below."""
+    rows = [
+        [patient, str(run["fold"]), f"{refined:.3f}", f"{run['dice_coarse'][patient]:.3f}"]
+        for run in runs
+        for patient, refined in run["dice"].items()
+    ]
+    refined, coarse = summary(runs), summary(runs, "dice_coarse")
+    below = [[name, "", *(f"{s[name]:.3f}" for s in (refined, coarse))] for name in SUMMARISED]
+    return markdown_table(("patient", "fold", "refined", "coarse"), sorted(rows) + below)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from napari_crii.errors import ScanError
+from napari_crii.errors import CriiError
 
 Run = dict[str, Any]
 
@@ -15,33 +16,53 @@ Run = dict[str, Any]
 def read_runs(path: Path) -> list[Run]:
     """Return the finished runs; none if the file does not exist.
 
+    What stands after the last line break was cut short and is no run.
+
     Raises
     ------
-    ScanError
-        If a line, the last one apart, is not a JSON object: a run cut short leaves half a line.
+    CriiError
+        If a whole line is not a JSON object.
     """
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    runs = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            runs.append(json.loads(line))
-        except ValueError as error:
-            if number == len(lines):
-                break
-            raise ScanError(f"{path}: line {number} is not a finished run") from error
-    return runs
+    *lines, _ = path.read_bytes().split(b"\n")
+    return [_parsed(path, number, line) for number, line in enumerate(lines, start=1)]
 
 
 def find_run(runs: list[Run], key: Mapping[str, Any]) -> Run | None:
-    """Return the run whose fields include `key`."""
+    """Return the first run whose fields include `key`."""
     return next((r for r in runs if all(r.get(k) == v for k, v in key.items())), None)
 
 
 def append_run(path: Path, run: Run) -> None:
-    """Add a finished run."""
+    """Add a finished run, on disk when this returns; earlier runs are never written again.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; the runs before it are as they were.
+    """
+    line = json.dumps(run, allow_nan=False).encode() + b"\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    whole = text if text.endswith("\n") or not text else text[: text.rfind("\n") + 1]
-    path.write_text(whole + json.dumps(run, allow_nan=False) + "\n", encoding="utf-8")
+    with path.open("a+b") as stream:
+        stream.seek(0)
+        stream.truncate(stream.read().rfind(b"\n") + 1)
+        stream.write(line)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _parsed(path: Path, number: int, line: bytes) -> Run:
+    try:
+        run = json.loads(line)
+    except ValueError as error:
+        raise _damaged(path, number) from error
+    if not isinstance(run, dict):
+        raise _damaged(path, number)
+    return run
+
+
+def _damaged(path: Path, number: int) -> CriiError:
+    return CriiError(
+        f"{path}: line {number} is no finished run; remove that line, or name another file"
+    )

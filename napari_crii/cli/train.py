@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_crii.cli._output import Advance, JsonOption, note, progress_bar, version, write_json
+from napari_crii.cli._output import Advance, JsonOption, progress_bar, version, write_json
+from napari_crii.cli._training_options import (
+    AssumedMm,
+    Classes,
+    Images,
+    Iterations,
+    Labels,
+    MaybeGroups,
+    Neighbours,
+    NoMirror,
+    PixelMm,
+    RecipeChoice,
+    Scope,
+    ScopeOption,
+    Seed,
+    class_names,
+    names_in,
+    recipe_of,
+    say_what_is_left_out,
+)
 from napari_crii.errors import TrainingError, WriteError
 
 if TYPE_CHECKING:
@@ -21,47 +39,17 @@ if TYPE_CHECKING:
 _SUFFIX = ".safetensors"
 
 
-class Scope(StrEnum):
-    """Over what intensities are standardised."""
-
-    SLICE = "slice"
-    VOLUME = "volume"
-
-
-Images = Annotated[Path, typer.Option(readable=False, metavar="DIR", help="Folder of scans.")]
-Labels = Annotated[
-    Path,
-    typer.Option(readable=False, metavar="DIR", help="Folder of masks, named like their scans."),
-]
 Output = Annotated[
     Path,
     typer.Option(
         "--output", "-o", readable=False, metavar="FILE", help="The checkpoint, *.safetensors."
     ),
 ]
-Groups = Annotated[
-    Path | None,
-    typer.Option(readable=False, metavar="CSV", help="Table with the columns file and patient."),
-]
-Classes = Annotated[
+Without = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME,NAME",
-        help="Names of labels 1, 2, ...; with one name or none, all labels are one class.",
+        metavar="PATIENT,PATIENT", help="Patients of --groups to leave out, to test on later."
     ),
-]
-Iterations = Annotated[int, typer.Option(min=1, help="Steps of eight crops.")]
-Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same weights.")]
-Neighbours = Annotated[int, typer.Option(min=0, help="Slices seen on either side.")]
-ScopeOption = Annotated[Scope, typer.Option(help="Standardise intensities per slice or volume.")]
-NoMirror = Annotated[
-    bool, typer.Option("--no-mirror", help="For classes that a mirror would swap: left, right.")
-]
-PixelMm = Annotated[
-    float | None, typer.Option(help="Resample slices to pixels of this size; else as stored.")
-]
-AssumedMm = Annotated[
-    float | None, typer.Option(help="Pixel size taken for images that carry none, such as PNG.")
 ]
 Half = Annotated[bool, typer.Option("--half", help="Store 16-bit weights: half the size.")]
 
@@ -77,19 +65,16 @@ class _Run:
     classes: tuple[str, ...]
     iterations: int
     seed: int
-    neighbours: int
-    scope: Scope
-    mirror: bool
-    pixel_mm: float | None
-    assumed_mm: float | None
+    recipe: RecipeChoice
     half: bool
+    without: frozenset[str]
 
 
 def train(
     images: Images,
     labels: Labels,
     output: Output,
-    groups: Groups = None,
+    groups: MaybeGroups = None,
     classes: Classes = None,
     iterations: Iterations = 1500,
     seed: Seed = 0,
@@ -99,6 +84,7 @@ def train(
     pixel_mm: PixelMm = None,
     assumed_mm: AssumedMm = None,
     half: Half = False,
+    without: Without = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a network from scratch on every slice of every scan that has a mask."""
@@ -115,14 +101,11 @@ def train(
         classes=class_names(classes),
         iterations=iterations,
         seed=seed,
-        neighbours=neighbours,
-        scope=scope,
-        mirror=not no_mirror,
-        pixel_mm=pixel_mm,
-        assumed_mm=assumed_mm,
+        recipe=RecipeChoice(neighbours, scope, not no_mirror, pixel_mm, assumed_mm),
         half=half,
+        without=_patients(without, groups),
     )
-    _say_what_is_left_out(run)
+    say_what_is_left_out(images, labels)
     report = _train(run)
     if as_json:
         write_json(report)
@@ -133,20 +116,12 @@ def train(
         )
 
 
-def class_names(text: str | None) -> tuple[str, ...]:
-    """Split the names of classes.
-
-    Raises
-    ------
-    TrainingError
-        If a name is empty or occurs twice.
-    """
-    if text is None:
-        return ("foreground",)
-    names = tuple(name.strip() for name in text.split(","))
-    if not all(names) or len(set(names)) < len(names):
-        raise TrainingError(f"the classes '{text}' need different names, with commas between them")
-    return names
+def _patients(without: str | None, groups: Path | None) -> frozenset[str]:
+    if without is None:
+        return frozenset()
+    if groups is None:
+        raise TrainingError("--without needs --groups, the table that says whose scan is whose")
+    return frozenset(names_in(without, "patients to leave out"))
 
 
 def finished(events: Iterable[Event], advance: Advance) -> tuple[Finished, float]:
@@ -171,17 +146,6 @@ def finished(events: Iterable[Event], advance: Advance) -> tuple[Finished, float
     raise TrainingError("training ended without a result")
 
 
-def _say_what_is_left_out(run: _Run) -> None:
-    from napari_crii.io.pairs import pair_files, some_names, unpaired
-
-    pair_files(run.images, run.labels)
-    scans, masks = unpaired(run.images, run.labels)
-    if scans:
-        note(f"Left out, scans without a mask: {len(scans)} ({some_names(scans)})")
-    if masks:
-        note(f"Left out, masks without a scan: {len(masks)} ({some_names(masks)})")
-
-
 def _train(run: _Run) -> dict[str, Any]:
     import numpy as np
 
@@ -190,9 +154,11 @@ def _train(run: _Run) -> dict[str, Any]:
     from napari_crii.cli._folders import create
     from napari_crii.training import TrainingConfig, fit
 
-    recipe = _recipe(run)
+    recipe = recipe_of(run.images, run.labels, run.recipe)
     data = _load(run, recipe)
     facts = provenance(run.images, data, run.iterations, run.seed)
+    if run.without:
+        facts["without"] = {"count": len(run.without), "patients": sorted(run.without)}
     fresh = new_checkpoint(numbered_classes(list(run.classes)), recipe, run.seed, facts)
     config = TrainingConfig(iterations=run.iterations, mirror_axes=recipe.mirror_axes)
     with progress_bar("learning") as advance:
@@ -200,23 +166,6 @@ def _train(run: _Run) -> dict[str, Any]:
         _, loss = finished(events, advance)
     create(run.output.parent)
     return _report(run, save_checkpoint(run.output, fresh, run.half), loss)
-
-
-def _recipe(run: _Run) -> Preprocessing:
-    """Return the preprocessing; the first scan tells whether they are in colour."""
-    from napari_crii.io import read_scan
-    from napari_crii.io.pairs import pair_files
-    from napari_crii.preprocessing import Preprocessing
-
-    first, _ = pair_files(run.images, run.labels)[0]
-    return Preprocessing(
-        channels=read_scan(first).channels,
-        neighbours=run.neighbours,
-        scope="volume" if run.scope is Scope.VOLUME else "slice",
-        mirror_axes=(0, 1) if run.mirror else (),
-        pixel_mm=run.pixel_mm,
-        assumed_mm=run.assumed_mm,
-    )
 
 
 def _load(run: _Run, recipe: Preprocessing) -> list[TrainingSlice]:
@@ -231,15 +180,36 @@ def _load(run: _Run, recipe: Preprocessing) -> list[TrainingSlice]:
             run.groups,
             lambda done, total: advance(done, total, ""),
         )
+    data = leave_out(data, run.without)
     if not any(bool((item.label > 0).any()) for item in data):
         raise TrainingError(f"the masks in {run.labels} are all empty: there is nothing to learn")
     return data
 
 
+def leave_out(data: list[TrainingSlice], without: frozenset[str]) -> list[TrainingSlice]:
+    """Return the slices of all other patients.
+
+    Raises
+    ------
+    TrainingError
+        If one of these patients has no slice, or nobody else has.
+    """
+    found = {item.patient for item in data}
+    if absent := sorted(without - found):
+        raise TrainingError(
+            f"no scan with a mask is of patient {absent[0]}: there are {len(found)} patients, "
+            f"such as {min(found)}"
+        )
+    kept = [item for item in data if item.patient not in without]
+    if not kept:
+        raise TrainingError(f"without {len(without)} patients nobody is left to learn from")
+    return kept
+
+
 def provenance(
     images: Path, data: list[TrainingSlice], iterations: int, seed: int
 ) -> dict[str, Any]:
-    """Return where weights come from: facts only, no path and no patient."""
+    """Return where weights come from: facts only, no path; patients only left out by name."""
     return {
         "command": "napari-crii train",
         "data": images.absolute().name,

@@ -27,8 +27,9 @@ from napari_crii.errors import CriiError
 from napari_crii.widgets.controller import AssistantController, Task
 from napari_crii.widgets.forms import Choice, SaveForm, TaskForm
 from napari_crii.widgets.keymap import shown_key
-from napari_crii.widgets.layer_binding import DISAGREEMENT, HUMAN, PATCHES, PROPOSAL
+from napari_crii.widgets.layer_binding import DISAGREEMENT, HUMAN, PROPOSAL
 from napari_crii.widgets.layers import volume_of
+from napari_crii.widgets.patches_layer import PATCHES
 from napari_crii.widgets.state import AssistantState, Progress
 
 SHIPPED_CHECKPOINT = "crii-lv-cine-mri.safetensors"

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from napari.components import ViewerModel
 from numpy.typing import NDArray
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from napari_crii.classes import LabelClass
+from napari_crii.errors import CriiError
 from napari_crii.io import write_mask
-from napari_crii.patches import Patch, order_patches
-from napari_crii.session import Act, Case, Correction, Proposal, Session, SliceStatus
+from napari_crii.session import Case, Correction, Proposal, Session, SliceStatus
 from napari_crii.volume import Volume
 from napari_crii.widgets._compat import camera_of
 from napari_crii.widgets.background import Background
@@ -22,6 +22,7 @@ from napari_crii.widgets.keymap import bind_keys, unbind_keys
 from napari_crii.widgets.layer_binding import LayerBinding
 from napari_crii.widgets.learning import Learning, LearningPlan
 from napari_crii.widgets.proposing import Answers, Proposing
+from napari_crii.widgets.review import Review
 from napari_crii.widgets.state import (
     AssistantState,
     patch_in_words,
@@ -29,7 +30,6 @@ from napari_crii.widgets.state import (
     slice_in_words,
 )
 
-PATCH_REDRAW_MS = 250
 ZOOM_ON_PATCH = 2.5
 
 
@@ -73,34 +73,19 @@ class AssistantController(QObject):
         self.learns_on_accept = True
         self._task: Task | None = None
         self._checkpoint: Path | None = None
-        self._patch: Patch | None = None
+        self.review: Review | None = None
         self._fit_zoom = 1.0
         self._state = AssistantState()
         self._background = Background(self._on_failure, self)
         answers = Answers(self._on_proposal, self._on_proposed, self._on_refusal)
         self.proposing = Proposing(answers, self)
         self.learning = Learning(self._refresh, self._on_published, self)
-        self._redraw = QTimer(self)
-        self._redraw.setSingleShot(True)
-        self._redraw.setInterval(PATCH_REDRAW_MS)
-        self._redraw.timeout.connect(self._show_patches)
         viewer.dims.events.current_step.connect(self._on_step)
 
     @property
     def state(self) -> AssistantState:
         """What the dock shows."""
         return self._state
-
-    @property
-    def patches(self) -> list[Patch]:
-        """Patches of the slices that nobody has accepted, in the order to visit them."""
-        if self.case is None:
-            return []
-        case = self.case
-        open_slices = case.slices_with(SliceStatus.UNTOUCHED, SliceStatus.EDITED)
-        accepted = {(c.slice, c.box) for c in case.corrections if c.act is Act.ACCEPT_PATCH}
-        patches = [p for i in open_slices for p in case.proposals.patches(i)]
-        return order_patches(p for p in patches if (p.slice, p.box) not in accepted)
 
     def open(self, task: Task, then: Callable[[], None] = lambda: None) -> None:
         """Begin or resume work on a scan, then do the next thing."""
@@ -136,23 +121,23 @@ class AssistantController(QObject):
 
     def go(self, step: int) -> None:
         """Show the next (+1) or previous (-1) patch."""
-        patches = self.patches
-        if not patches or self.binding is None or self.case is None:
+        if self.review is None or self.binding is None or self.case is None:
             return
-        index = patches.index(self._patch) + step if self._patch in patches else 0
-        self._patch = patches[index % len(patches)]
-        side = min(self.case.shape[1:])
-        zoom = self._fit_zoom * min(ZOOM_ON_PATCH, max(1.0, side / 80))
-        self.binding.go_to(self._patch, zoom)
+        patch = self.review.step(step)
+        if patch is not None:
+            side = min(self.case.shape[1:])
+            zoom = self._fit_zoom * min(ZOOM_ON_PATCH, max(1.0, side / 80))
+            self.binding.go_to(patch, zoom)
         self._show_patches()
 
     def accept_patch(self) -> None:
         """Confirm the current patch and show the next."""
-        if self.case is None or self._patch is None or self._patch not in self.patches:
+        if self.case is None or self.review is None or self.review.current is None:
             self.say("Go to a patch first, then accept it.")
             return
         self.sync()
-        patch = self._patch
+        patch = self.review.take_out()
+        assert patch is not None
         self.case.accept_patch(patch)
         self._after_act(patch.slice)
         self.say(f"Patch on slice {patch.slice + 1} accepted.")
@@ -186,7 +171,10 @@ class AssistantController(QObject):
         if self.session is None or self.learning.running or not self.session.fresh_slices():
             return
         chosen = plan or LearningPlan(self._checkpoint)
-        self.learning.start(self.session, chosen, self.proposing.folder)
+        try:
+            self.learning.start(self.session, chosen, self.proposing.folder)
+        except CriiError as error:
+            self.say(str(error), True)
 
     def seed(self, slices: Mapping[int, NDArray[np.integer]]) -> None:
         """Enter an expert's finished masks (H, W) of some slices."""
@@ -223,7 +211,6 @@ class AssistantController(QObject):
     def close(self) -> None:
         """End both children and let go of the viewer."""
         self._viewer.dims.events.current_step.disconnect(self._on_step)
-        self._redraw.stop()
         self.learning.close()
         self.proposing.close()
         self._background.close()
@@ -245,6 +232,7 @@ class AssistantController(QObject):
             self.binding = LayerBinding(
                 self._viewer, case, self.session.classes, self._begin, self.sync
             )
+            self.review = Review(case)
             self._viewer.reset_view()
             self._fit_zoom = camera_of(self._viewer).zoom
             self._bind_keys()
@@ -255,12 +243,10 @@ class AssistantController(QObject):
                 self.proposing.use_checkpoint(task.checkpoint)
         self._task = task
         self.say("Ready.", scan=scan_in_words(case), has_case=True)
-        self._show_patches()
+        self._renew_patches()
 
     def _bind_keys(self) -> None:
         assert self.binding is not None
-        binding = self.binding
-        layers = [binding.human, binding.proposal, binding.disagreement, binding.patches]
         actions = {
             "next_patch": lambda: self.go(1),
             "previous_patch": lambda: self.go(-1),
@@ -269,7 +255,7 @@ class AssistantController(QObject):
             "undo": self.undo,
             "redo": self.redo,
         }
-        bind_keys(self._viewer, layers, actions)
+        bind_keys(self._viewer, list(self.binding.layers), actions)
 
     def _begin(self, index: int) -> None:
         """Make the proposal the starting point, just before the first stroke on a slice."""
@@ -297,12 +283,12 @@ class AssistantController(QObject):
             return
         if self.case.publish(proposal):
             self.binding.show_slice(proposal.slice)
+        if self.proposing.progress.done == 1:
+            self._renew_patches()
         self._refresh()
-        if not self._redraw.isActive():
-            self._redraw.start()
 
     def _on_proposed(self, seconds: float) -> None:
-        self._show_patches()
+        self._renew_patches()
         self.say(f"Proposed in {seconds:.1f} s.")
         self.proposed.emit()
 
@@ -333,14 +319,20 @@ class AssistantController(QObject):
         self.say(f"{done}: {correction.act} on slice {correction.slice + 1}.")
 
     def _after_act(self, index: int) -> None:
+        """Bring the layers in line after a human changed slice `index`."""
         assert self.binding is not None
         self.binding.show_slice(index)
-        self._show_patches()
+        self._renew_patches()
+
+    def _renew_patches(self) -> None:
+        """Bring the review queue in line with the case, and show it."""
+        if self.review is not None:
+            self.review.refresh()
+            self._show_patches()
 
     def _show_patches(self) -> None:
-        if self.binding is not None:
-            patches = self.patches
-            self.binding.show_patches(patches, self._patch)
+        if self.binding is not None and self.review is not None:
+            self.binding.patches.show(self.review.patches, self.review.current)
             self._refresh()
 
     def _on_step(self, _event: object = None) -> None:
@@ -356,12 +348,12 @@ class AssistantController(QObject):
     def _refresh(self, **parts: object) -> None:
         """Make the state anew and tell the dock, if it changed."""
         state = replace(self._state, **parts)  # type: ignore[arg-type]
-        if self.case is not None and self.binding is not None:
-            patches = self.patches
+        if self.case is not None and self.binding is not None and self.review is not None:
+            patches = self.review.patches
             state = replace(
                 state,
                 slice=slice_in_words(self.case, self.binding.current_slice),
-                patch=patch_in_words(patches, self._patch),
+                patch=patch_in_words(patches, self.review.current),
                 has_patches=bool(patches),
                 learned=self.learning.words,
                 learning=self.learning.progress,

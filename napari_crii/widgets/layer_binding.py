@@ -11,23 +11,18 @@ from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Image, Labels, Shapes
+from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
 from napari_crii._layers import grid_arguments
 from napari_crii.classes import LabelClass
-from napari_crii.patches import Patch, Reason
+from napari_crii.patches import Patch
 from napari_crii.session import Case, SliceStatus
 from napari_crii.widgets._compat import camera_of
+from napari_crii.widgets.patches_layer import PatchesLayer
 
-HUMAN, PROPOSAL = "Human mask", "Proposal"
-DISAGREEMENT, PATCHES = "Disagreement", "Patches to check"
-REASON_COLORS = {
-    Reason.REGION: "#f0e442",
-    Reason.LOW_CONTRAST: "#56b4e9",
-    Reason.BOUNDARY: "#ffffff",
-}
+HUMAN, PROPOSAL, DISAGREEMENT = "Human mask", "Proposal", "Disagreement"
 _PAINTING = frozenset({"paint", "erase", "fill", "polygon"})
 
 
@@ -76,15 +71,8 @@ class LayerBinding:
         self.proposal.editable = False
         self.human = Labels(zeros, name=HUMAN, colormap=colors, opacity=0.45, **grid)
         self.human.brush_size = 8
-        self.patches = Shapes(
-            None,
-            ndim=3,
-            name=PATCHES,
-            features={"score": np.zeros(0), "reason": np.zeros(0, dtype=object)},
-            **grid,
-        )
-        self.patches.editable = False
-        for layer in (self.disagreement, self.proposal, self.patches, self.human):
+        self.patches = PatchesLayer(case, grid)
+        for layer in (self.disagreement, self.proposal, self.patches.layer, self.human):
             viewer.add_layer(layer)
         self.human.mouse_drag_callbacks.insert(0, self._on_drag)
         self.human.events.paint.connect(self._on_change)
@@ -92,6 +80,11 @@ class LayerBinding:
         for index in range(case.shape[0]):
             self.show_slice(index)
         viewer.layers.selection.active = self.human
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers, topmost first."""
+        return (self.human, self.patches.layer, self.proposal, self.disagreement)
 
     @property
     def current_slice(self) -> int:
@@ -109,7 +102,7 @@ class LayerBinding:
         """Take the layers out of the viewer and forget them."""
         self.human.events.paint.disconnect(self._on_change)
         self.human.events.labels_update.disconnect(self._on_change)
-        for layer in (self.human, self.patches, self.proposal, self.disagreement):
+        for layer in self.layers:
             if layer in self._viewer.layers:
                 self._viewer.layers.remove(layer)
 
@@ -129,31 +122,6 @@ class LayerBinding:
             ):
                 if changed:
                     layer.refresh()
-
-    def show_patches(self, patches: Sequence[Patch], current: Patch | None) -> None:
-        """Draw the patches, the current one with a thicker edge."""
-        layer = self.patches
-        layer.data = []
-        if not patches:
-            return
-        layer.add_rectangles(
-            [rectangle(p) for p in patches],
-            edge_color=[REASON_COLORS[p.reason] for p in patches],
-            face_color="transparent",
-            edge_width=[1.6 if p == current else 0.7 for p in patches],
-        )
-        layer.features = {
-            "score": [p.score for p in patches],
-            "reason": [str(p.reason) for p in patches],
-        }
-        layer.text = {
-            "string": "{reason}",
-            "size": 9,
-            "color": "white",
-            "anchor": "upper_left",
-            "translation": [0, -3, 0],
-        }
-        layer.selected_data = set()
 
     def go_to(self, patch: Patch, zoom: float) -> None:
         """Show a patch: its slice, centred, at `zoom` canvas pixels per mm."""
@@ -199,19 +167,6 @@ def write_slice(layer: Labels | Image, index: int, values: NDArray[Any] | int) -
         return False
     data[index] = values
     return True
-
-
-def rectangle(patch: Patch) -> NDArray[np.float64]:
-    """Return the corners of a patch, (4, 3): slice, row, column."""
-    box = patch.box
-    rows, columns = (box.top - 0.5, box.bottom - 0.5), (box.left - 0.5, box.right - 0.5)
-    corners = [
-        (rows[0], columns[0]),
-        (rows[0], columns[1]),
-        (rows[1], columns[1]),
-        (rows[1], columns[0]),
-    ]
-    return np.array([(patch.slice, r, c) for r, c in corners], dtype=float)
 
 
 def class_colormap(classes: Sequence[LabelClass]) -> DirectLabelColormap:

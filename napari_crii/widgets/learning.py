@@ -10,6 +10,7 @@ from pathlib import Path
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_crii.checkpoint_info import read_checkpoint_info
 from napari_crii.engine.client import TrainerClient
 from napari_crii.engine.messages import (
     Closed,
@@ -76,7 +77,7 @@ class Learning(QObject):
 
     def start(self, session: Session, plan: LearningPlan, folder: Path) -> None:
         """Learn from what humans said so far, in a child process of lowest priority."""
-        snapshot = session.snapshot()
+        snapshot = session.snapshot(neighbours_of(plan.checkpoint))
         self._learned = session.mark_learned
         self._run += 1
         run = self._run
@@ -153,3 +154,16 @@ class Learning(QObject):
             self._trainer = None
         self.progress = Progress()
         self.words = words
+
+
+def neighbours_of(checkpoint: Path | None) -> int:
+    """Return how many slices on either side a checkpoint's network reads.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is no checkpoint.
+    """
+    if checkpoint is None:
+        return 0
+    return int(read_checkpoint_info(checkpoint).preprocessing.get("neighbours", 0))

@@ -1,0 +1,77 @@
+"""Ratios of times within one run: alternating, medians, bootstrap intervals."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_RESAMPLED = 2000
+_CONFIDENCE = 0.95
+
+Work = Callable[[], object]
+Seconds = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as long one thing takes as another.
+
+    Attributes
+    ----------
+    median
+        Of the ratios of the rounds.
+    low, high
+        Its 95 % interval, rounds resampled.
+    """
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, seconds: Seconds, over: Seconds, rng: np.random.Generator) -> Ratio:
+        """Compare the times (N,) of N rounds, each with the other of its round."""
+        ratios = seconds / over
+        drawn = rng.choice(ratios, (_RESAMPLED, len(ratios)))
+        tail = (1 - _CONFIDENCE) / 2
+        low, high = np.quantile(np.median(drawn, axis=1), (tail, 1 - tail))
+        return cls(*(round(float(v), 4) for v in (np.median(ratios), low, high)))
+
+
+def alternate(
+    rounds: Sequence[Mapping[str, Work]],
+    clock: Callable[[], float] = time.perf_counter,
+    told: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Seconds]:
+    """Time the works of each round one after the other, in turn forwards and backwards.
+
+    The first round runs once more beforehand, untimed: what is set up once is not what is asked.
+
+    Parameters
+    ----------
+    rounds
+        Name to work; the same names in every round.
+    clock
+        Returns seconds.
+    told
+        Told after each round how many of how many are done.
+
+    Returns
+    -------
+    dict
+        Name to seconds, one per round.
+    """
+    for work in rounds[0].values():
+        work()
+    seconds: dict[str, list[float]] = {name: [] for name in rounds[0]}
+    for done, works in enumerate(rounds, start=1):
+        for name in list(works) if done % 2 else list(works)[::-1]:
+            started = clock()
+            works[name]()
+            seconds[name].append(clock() - started)
+        told(done, len(rounds))
+    return {name: np.array(values) for name, values in seconds.items()}

@@ -1,0 +1,82 @@
+"""What the documentation says must run, and where it points must exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from napari_crii.cli import app
+from napari_crii.io import write_map
+from napari_crii.phantom import make_phantom
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+PAGES = sorted(
+    {
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "resources").rglob("*.md"),
+    }
+)
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+KEY = re.compile(r'Key\("\w+", "[^"]+", "([^"]+)", "([^"]+)"\)')
+REAL_TICK, SHORT_TICK = "TickConfig(iterations=60)", "TickConfig(iterations=1)"
+
+
+def fenced(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+
+
+def commands(page: Path) -> list[str]:
+    lines = "\n".join(fenced(page, "sh")).replace("\\\n", " ").splitlines()
+    return [line for line in lines if line.startswith("napari-crii ")]
+
+
+@pytest.mark.filterwarnings("error")
+def test_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    volume, _ = make_phantom((6, 40, 48))
+    monkeypatch.chdir(tmp_path)
+    write_map("scan.nii.gz", volume.array, volume.geometry)
+    source = "\n".join(fenced(README, "python"))
+    assert REAL_TICK in source, "the tick of the README is shortened here: keep them alike"
+
+    names: dict[str, Any] = {"__name__": "readme"}
+    exec(compile(source.replace(REAL_TICK, SHORT_TICK), str(README), "exec"), names)
+
+    assert names["proposal"].mask.shape == (6, 40, 48)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("scan.nii.gz", "mask.nii.gz", "tuned.safetensors")
+    }
+
+
+@pytest.mark.parametrize("line", commands(README))
+def test_command_of_the_readme_is_one(line: str) -> None:
+    group: Any = typer.main.get_command(app)
+    name, *arguments = shlex.split(line, comments=True)[1:]
+
+    assert name in group.commands
+    # Parses the options and runs nothing.
+    group.commands[name].make_context(name, arguments)
+
+
+def test_readme_lists_the_keys_of_the_keymap() -> None:
+    table = README.read_text("utf-8")
+    # Read as text, because the keymap itself needs napari.
+    keys = KEY.findall((ROOT / "napari_crii" / "widgets" / "keymap.py").read_text("utf-8"))
+
+    assert keys
+    assert [(k, words) for k, words in keys if f"| `{k}` | {words} |" not in table] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.M | re.S)
+    targets = [t for t in LINK.findall(text) if not re.match(r"[a-z]+:|#", t)]
+    missing = [t for t in targets if not (page.parent / t.split("#")[0]).exists()]
+
+    assert missing == []
