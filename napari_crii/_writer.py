@@ -11,8 +11,8 @@ import numpy as np
 def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """Write a labels layer, verified; return the paths written.
 
-    The grid is that of the scan that the layer belongs to; a layer that belongs to none is
-    written with its scale and without a place in the patient.
+    The grid is that of the scan that the layer belongs to; a layer that belongs to none, or no
+    longer has its shape, is written with its scale and without a place in the patient.
 
     Raises
     ------
@@ -27,7 +27,8 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     labels = np.asarray(data)
     labels = labels[np.newaxis] if labels.ndim == 2 else labels
     volume = attributes.get("metadata", {}).get(VOLUME_KEY)
-    if isinstance(volume, Volume):
+    # Labels that were cropped or resampled have taken the metadata along.
+    if isinstance(volume, Volume) and volume.slices().shape[:3] == labels.shape:
         mask, geometry = from_slices(labels, volume.slice_axis), volume.geometry
     else:
         scale = [abs(float(s)) for s in attributes.get("scale", ())][-3:]

@@ -43,18 +43,24 @@ class DisagreementMap:
     branches: NDArray[np.float32]
 
 
-def disagreement(coarse: NDArray[np.float32], refined: NDArray[np.float32]) -> DisagreementMap:
+def disagreement(
+    coarse: NDArray[np.float32], refined: NDArray[np.float32], stride: int = COARSE_STRIDE
+) -> DisagreementMap:
     """Compare two branches under V views.
 
     Parameters
     ----------
     coarse, refined
         Probabilities (V, K, H, W); every view lies on the slice.
+    stride
+        Pixels of the slice between two outputs of the coarse branch.
     """
     classes = coarse.shape[1]
     coarse_mean, refined_mean = (_mean(p) for p in (coarse, refined))
     total = entropy(_middle(coarse_mean, refined_mean)) / np.float32(math.log(classes))
-    return DisagreementMap(np.minimum(total, 1), branch_divergence(coarse_mean, refined_mean))
+    return DisagreementMap(
+        np.minimum(total, 1), branch_divergence(coarse_mean, refined_mean, stride)
+    )
 
 
 def entropy(p: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -66,19 +72,19 @@ def entropy(p: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def branch_divergence(
-    coarse: NDArray[np.float32], refined: NDArray[np.float32]
+    coarse: NDArray[np.float32], refined: NDArray[np.float32], stride: int = COARSE_STRIDE
 ) -> NDArray[np.float32]:
     """Return the divergence of two outputs (K, H, W), in bits, 0 to 1.
 
     Both are first averaged to the coarse branch's resolution: compared raw, a refined edge
     that is merely sharper would look like doubt all along every boundary.
     """
-    a, b = _down(coarse), _down(refined)
+    a, b = _down(coarse, stride), _down(refined, stride)
     divergence = entropy(_middle(a, b)) - _middle(entropy(a), entropy(b))
     height, width = coarse.shape[1:]
     wide = functional.interpolate(
         torch.from_numpy(divergence)[None, None],
-        scale_factor=COARSE_STRIDE,
+        scale_factor=stride,
         mode="bilinear",
         align_corners=False,
     )
@@ -197,7 +203,7 @@ def _window_means(score: NDArray[np.float32], size: int) -> tuple[NDArray[np.flo
     return (rows[:, width:] - rows[:, :-width]) / (height * width), height, width
 
 
-def _down(p: NDArray[np.float32]) -> NDArray[np.float32]:
+def _down(p: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
     """Average (K, H, W) over squares of the coarse stride; ragged edges average what is there."""
-    pooled = functional.avg_pool2d(torch.from_numpy(p)[None], COARSE_STRIDE, ceil_mode=True)
+    pooled = functional.avg_pool2d(torch.from_numpy(p)[None], stride, ceil_mode=True)
     return np.asarray(pooled[0].numpy(), dtype=np.float32)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_crii.checkpoint import Checkpoint
+from napari_crii.networks.crii import COARSE_STRIDE
 from napari_crii.volume import Volume
 
 
@@ -24,10 +25,13 @@ class Prediction:
     coarse, refined
         Class probabilities of the two branches, (V, K, H, W) float32: V mirrored views, each
         mapped back onto the slice.
+    coarse_stride
+        Pixels of the slice between two outputs of the coarse branch.
     """
 
     coarse: NDArray[np.float32]
     refined: NDArray[np.float32]
+    coarse_stride: int = COARSE_STRIDE
 
     @property
     def coarse_mean(self) -> NDArray[np.float32]:
@@ -86,7 +90,8 @@ class Predictor:
             logits = self._network(self.view_batch(image))
             shape = volume.slices().shape[1:3]
             coarse, refined = (self._probabilities(branch, shape) for branch in logits)
-        return Prediction(coarse, refined)
+        stride = max(1, round(COARSE_STRIDE * shape[0] / image.shape[1]))
+        return Prediction(coarse, refined, stride)
 
     def predict_volume(
         self, volume: Volume, order: Iterable[int] | None = None

@@ -100,7 +100,7 @@ def _enter(
 ) -> list[Patch]:
     """Enter one slice into the arrays, and return its patches."""
     labels = prediction.labels()
-    score = disagreement(prediction.coarse, prediction.refined).score
+    score = disagreement(prediction.coarse, prediction.refined, prediction.coarse_stride).score
     axis = volume.slice_axis
     to_slices(result.mask, axis)[index] = labels
     to_slices(result.disagreement, axis)[index] = score

@@ -233,3 +233,31 @@ def report_table(runs: list[Run]) -> str:
     refined, coarse = summary(runs), summary(runs, "dice_coarse")
     below = [[name, "", *(f"{s[name]:.3f}" for s in (refined, coarse))] for name in SUMMARISED]
     return markdown_table(("patient", "fold", "refined", "coarse"), sorted(rows) + below)
+
+
+def report_page(plan: CrossValidation, runs: list[Run]) -> str:
+    """Return a Markdown page: what was done, the table, what it sums up to."""
+    slices, seconds = sum(run["slices"] for run in runs), sum(run["seconds"] for run in runs)
+    said = plan.settings()
+    refined, coarse = summary(runs), summary(runs, "dice_coarse")
+    return "\n".join(
+        [
+            f"# Cross-validation on {said['data']}: {', '.join(plan.classes)}",
+            "",
+            f"Made by `napari-crii benchmark crossval`: {refined['patients']} patients, {slices} "
+            f"slices, {plan.folds} folds dealt by patient with seed {plan.seed}, "
+            f"{plan.training.iterations} iterations each, {seconds:.0f} s in all. A patient's "
+            "Dice is the mean over slices and classes; spread is the standard deviation over "
+            "patients.",
+            "",
+            f"Preprocessing: `{json.dumps(said['recipe'])}`",
+            "",
+            f"Training: `{json.dumps(said['training'])}`",
+            "",
+            f"Worst patient: {refined['worst_patient']} (refined), {coarse['worst_patient']} "
+            "(coarse).",
+            "",
+            report_table(runs),
+            "",
+        ]
+    )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_crii.benchmark.ratios import Ratio, Seconds, Work, alternate
@@ -17,6 +17,8 @@ from napari_crii.disagreement import disagreement, rank_patches
 from napari_crii.inference import Prediction, Predictor
 from napari_crii.scan_prediction import predict_scan
 from napari_crii.volume import Volume
+
+_SLICES = 5
 
 Told = Callable[[int, int], None]
 Clock = Callable[[], float]
@@ -29,7 +31,7 @@ def slice_latency(
     told: Told = lambda done, total: None,
     clock: Clock = time.perf_counter,
 ) -> dict[str, Any]:
-    """Time proposals of single slices, the middle one first, then on through the scan.
+    """Time proposals of single slices, five of them in turn, spread over the scan.
 
     A round takes, for one slice: its bare passes (all views as one batch, at the working
     resolution, inference mode); the proposal, from the scan in memory to both branches'
@@ -43,18 +45,18 @@ def slice_latency(
     Returns
     -------
     dict
-        ``proposal_over_passes``, ``map_over_passes`` (median, low, high), ``milliseconds``
-        (medians), and what was timed.
+        ``proposal_over_passes`` and ``map_over_passes``, medians of the rounds' ratios, each with
+        its 95 % ``…_interval``; ``milliseconds``, medians; ``batch``, shape of the passes' input.
     """
-    start = volume.slice_count // 2
-    indices = [(start + i) % volume.slice_count for i in range(repeats)]
-    rounds = [_slice_works(predictor, volume, index) for index in indices]
-    seconds = alternate(rounds, clock, told)
+    count = min(_SLICES, repeats)
+    indices = [(2 * i + 1) * volume.slice_count // (2 * count) for i in range(count)]
+    works = [_slice_works(predictor, volume, index) for index in indices]
+    seconds = alternate([works[i % count] for i in range(repeats)], clock, told)
     return {
-        **_ratios(seconds, {"proposal": "proposal_over_passes", "map": "map_over_passes"}),
+        **_over(seconds, "proposal", "passes"),
+        **_over(seconds, "map", "passes"),
         "milliseconds": _milliseconds(seconds),
-        "batch": list(input_batch(predictor, volume, start).shape),
-        "repeats": repeats,
+        "batch": list(input_batch(predictor, volume, indices[0]).shape),
     }
 
 
@@ -70,19 +72,17 @@ def volume_latency(
     Returns
     -------
     dict
-        ``volume_over_passes`` (median, low, high), ``milliseconds`` (medians), ``slices``.
+        ``volume_over_passes`` with its interval, ``milliseconds``.
     """
     batches = [input_batch(predictor, volume, i) for i in range(volume.slice_count)]
     works: dict[str, Work] = {
-        "passes": lambda: [run_network(predictor, batch) for batch in batches],
+        "volume_passes": lambda: [run_network(predictor, batch) for batch in batches],
         "volume": lambda: predict_scan(predictor, volume),
     }
     seconds = alternate([works] * repeats, clock, told)
     return {
-        **_ratios(seconds, {"volume": "volume_over_passes"}),
+        **_over(seconds, "volume", "volume_passes"),
         "milliseconds": _milliseconds(seconds),
-        "slices": volume.slice_count,
-        "repeats": repeats,
     }
 
 
@@ -92,10 +92,10 @@ def input_batch(predictor: Predictor, volume: Volume, index: int) -> Tensor:
     return predictor.view_batch(torch.from_numpy(image))
 
 
-def run_network(predictor: Predictor, batch: Tensor) -> None:
-    """Run the bare network, and nothing around it."""
+def run_network(predictor: Predictor, batch: Tensor) -> object:
+    """Return what the bare network says, with nothing around it."""
     with torch.inference_mode():
-        predictor.checkpoint.network(batch)
+        return predictor.checkpoint.network(batch)
 
 
 def _slice_works(predictor: Predictor, volume: Volume, index: int) -> dict[str, Work]:
@@ -112,18 +112,18 @@ def _map(
     volume: Volume,
     index: int,
     prediction: Prediction,
-    labels: np.ndarray[Any, Any],
+    labels: NDArray[np.integer],
 ) -> None:
-    score = disagreement(prediction.coarse, prediction.refined).score
+    score = disagreement(prediction.coarse, prediction.refined, prediction.coarse_stride).score
     image = volume.slices()[index]
     rank_patches(score, labels, image, index, predictor.checkpoint.low_contrast)
 
 
-def _ratios(seconds: Mapping[str, Seconds], names: Mapping[str, str]) -> dict[str, Any]:
-    """Return each work over the passes, under its name in the report."""
-    rng = np.random.default_rng(0)
-    passes = seconds["passes"]
-    return {named: asdict(Ratio.of(seconds[work], passes, rng)) for work, named in names.items()}
+def _over(seconds: Mapping[str, Seconds], work: str, passes: str) -> dict[str, Any]:
+    """Return one work over the passes, named as in the report."""
+    ratio = Ratio.of(seconds[work], seconds[passes], np.random.default_rng(0))
+    name = f"{work}_over_passes"
+    return {name: ratio.median, f"{name}_interval": [ratio.low, ratio.high]}
 
 
 def _milliseconds(seconds: Mapping[str, Seconds]) -> dict[str, float]:

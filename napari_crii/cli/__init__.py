@@ -12,6 +12,7 @@ import typer
 
 from napari_crii.cli._guard import GuardedGroup
 from napari_crii.cli._output import version
+from napari_crii.cli.benchmark import app as benchmark
 from napari_crii.cli.demo import demo
 from napari_crii.cli.doctor import doctor
 from napari_crii.cli.evaluate import evaluate
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 for _command in (info, predict, train, evaluate, demo, doctor):
     app.command()(_command)
+app.add_typer(benchmark)
 
 
 def _show_version(wanted: bool) -> None:

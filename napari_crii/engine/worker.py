@@ -115,7 +115,7 @@ class Engine:
         volume, folder = self._scans[request.scan]
         prediction = predictor.predict_slice(volume, index)
         labels = prediction.labels()
-        doubt = disagreement(prediction.coarse, prediction.refined)
+        doubt = disagreement(prediction.coarse, prediction.refined, prediction.coarse_stride)
         patches = rank_patches(
             doubt.score, labels, volume.slices()[index], index, predictor.checkpoint.low_contrast
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari.layers import Image
 from napari.viewer import Viewer
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
@@ -28,8 +27,7 @@ from napari_crii.widgets.controller import AssistantController, Task
 from napari_crii.widgets.forms import Choice, SaveForm, TaskForm
 from napari_crii.widgets.keymap import shown_key
 from napari_crii.widgets.layer_binding import DISAGREEMENT, HUMAN, PROPOSAL
-from napari_crii.widgets.layers import volume_of
-from napari_crii.widgets.patches_layer import PATCHES
+from napari_crii.widgets.layers import can_be_annotated, volume_of
 from napari_crii.widgets.state import AssistantState, Progress
 
 SHIPPED_CHECKPOINT = "crii-lv-cine-mri.safetensors"
@@ -58,7 +56,8 @@ class CriiAssistant(QScrollArea):
         self._save_form = SaveForm()
         self._build()
         self.controller.changed.connect(self._render)
-        for event in (napari_viewer.layers.events.inserted, napari_viewer.layers.events.removed):
+        events = napari_viewer.layers.events
+        for event in (events.inserted, events.removed, events.renamed):
             event.connect(self._on_layers)
         application = QApplication.instance()
         assert application is not None
@@ -76,8 +75,8 @@ class CriiAssistant(QScrollArea):
             If no scan is chosen, or the classes are not the network's.
         """
         choice = self.task_form.choice()
-        layer = None if choice.scan is None else self._viewer.layers[choice.scan]
-        volume = None if layer is None else volume_of(layer)
+        named = [layer for layer in self._viewer.layers if layer.name == choice.scan]
+        volume = volume_of(named[0]) if named else None
         if volume is None:
             raise CriiError("Choose a scan first: open a file or a DICOM folder.")
         return Task(volume, self.task_form.classes(), choice.checkpoint)
@@ -221,9 +220,7 @@ class CriiAssistant(QScrollArea):
             needs_case.setEnabled(state.has_case)
 
     def _scan_names(self) -> list[str]:
-        ours = {HUMAN, PROPOSAL, DISAGREEMENT, PATCHES}
-        images = (la for la in self._viewer.layers if isinstance(la, Image))
-        return [la.name for la in images if la.name not in ours and volume_of(la) is not None]
+        return [layer.name for layer in self._viewer.layers if can_be_annotated(layer)]
 
     def _on_layers(self, _event: object = None) -> None:
         self.task_form.refresh_scans()
@@ -258,7 +255,7 @@ class CriiAssistant(QScrollArea):
         case = self.controller.case
         if case is None:
             return
-        suffix = ".png" if case.volume.is_image else ".nii.gz"
+        suffix = ".png" if case.volume.is_image and case.shape[0] == 1 else ".nii.gz"
         suggested = f"{case.volume.name}_mask{suffix}"
         path, _ = QFileDialog.getSaveFileName(self, "Save mask", suggested)
         if path:

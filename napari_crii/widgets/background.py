@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -10,6 +11,28 @@ from qtpy.QtCore import QObject, Signal
 
 Work = Callable[[], Any]
 Then = Callable[[Any], None]
+
+
+class Gate:
+    """Lets other threads emit a Qt signal until it is closed; then no thread is inside it.
+
+    A signal that is emitted while its object is being destroyed ends the whole process.
+    """
+
+    def __init__(self, emit: Callable[[Any], None]) -> None:
+        self._emit: Callable[[Any], None] | None = emit
+        self._lock = threading.RLock()
+
+    def __call__(self, message: Any) -> None:
+        """Emit, unless closed."""
+        with self._lock:
+            if self._emit is not None:
+                self._emit(message)
+
+    def close(self) -> None:
+        """Let nothing through any more, and forget who listened."""
+        with self._lock:
+            self._emit = None
 
 
 class Background(QObject):
@@ -21,23 +44,27 @@ class Background(QObject):
         Called on the window's thread with the exception of work that failed.
     """
 
-    _finished = Signal(object, object)
+    _finished = Signal(object)
 
     def __init__(self, failed: Callable[[BaseException], None], parent: QObject | None = None):
         super().__init__(parent)
         self._failed = failed
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="napari-crii")
         self._finished.connect(self._deliver)
+        self._gate = Gate(self._finished.emit)
 
     def run(self, work: Work, then: Then) -> None:
         """Do `work` on the other thread, then call `then` with its result on this one."""
-        self._pool.submit(work).add_done_callback(lambda done: self._finished.emit(done, then))
+        gate = self._gate
+        self._pool.submit(work).add_done_callback(lambda done: gate((done, then)))
 
     def close(self) -> None:
         """Let running work end, drop what waits."""
+        self._gate.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _deliver(self, done: Future[Any], then: Then) -> None:
+    def _deliver(self, arrived: tuple[Future[Any], Then]) -> None:
+        done, then = arrived
         if done.cancelled():
             return
         error = done.exception()

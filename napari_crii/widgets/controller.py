@@ -19,7 +19,7 @@ from napari_crii.volume import Volume
 from napari_crii.widgets._compat import camera_of
 from napari_crii.widgets.background import Background
 from napari_crii.widgets.keymap import bind_keys, unbind_keys
-from napari_crii.widgets.layer_binding import LayerBinding
+from napari_crii.widgets.layer_binding import LayerBinding, Strokes
 from napari_crii.widgets.learning import Learning, LearningPlan
 from napari_crii.widgets.proposing import Answers, Proposing
 from napari_crii.widgets.review import Review
@@ -89,7 +89,8 @@ class AssistantController(QObject):
 
     def open(self, task: Task, then: Callable[[], None] = lambda: None) -> None:
         """Begin or resume work on a scan, then do the next thing."""
-        if self._task == task and self.case is not None:
+        if self._task == task and self.binding is not None:
+            self.binding.restore()
             then()
             return
         if not self._may_switch(task):
@@ -132,12 +133,11 @@ class AssistantController(QObject):
 
     def accept_patch(self) -> None:
         """Confirm the current patch and show the next."""
-        if self.case is None or self.review is None or self.review.current is None:
+        self.sync()
+        patch = None if self.review is None else self.review.take_out()
+        if self.case is None or patch is None:
             self.say("Go to a patch first, then accept it.")
             return
-        self.sync()
-        patch = self.review.take_out()
-        assert patch is not None
         self.case.accept_patch(patch)
         self._after_act(patch.slice)
         self.say(f"Patch on slice {patch.slice + 1} accepted.")
@@ -148,6 +148,9 @@ class AssistantController(QObject):
         if self.case is None or self.binding is None:
             return
         self.sync()
+        if not self.binding.slices_on_display:
+            self.say("Go back to the 2-D view of slices, then accept one.", True)
+            return
         index = self.binding.current_slice
         if self.case.status(index) is SliceStatus.UNTOUCHED and not self.case.proposals.has(index):
             self.say("Nothing is proposed or drawn on this slice yet.", True)
@@ -201,16 +204,20 @@ class AssistantController(QObject):
         """Turn what was drawn on the layer into corrections."""
         if self.case is None or self.binding is None:
             return
-        current = self.binding.current_slice
-        several = self.binding.human.n_edit_dimensions > 2
-        indices = range(self.case.shape[0]) if several else [current]
-        for index, labels in self.binding.drawn_slices(indices):
-            self.case.draw(index, labels % self.case.classes)
+        for index, labels in self.binding.drawn_slices():
+            foreign = labels >= self.case.classes
+            self.case.draw(index, np.where(foreign, self.case.shown(index), labels))
             self._after_act(index)
+            if foreign.any():
+                self.say(f"There is no class {labels.max()}; that stroke was not taken.", True)
 
     def close(self) -> None:
         """End both children and let go of the viewer."""
         self._viewer.dims.events.current_step.disconnect(self._on_step)
+        if self.binding is not None:
+            self.binding.release()
+            unbind_keys(self._viewer, self.binding.layers)
+            self.binding = None
         self.learning.close()
         self.proposing.close()
         self._background.close()
@@ -225,12 +232,17 @@ class AssistantController(QObject):
         """Put a case on display, and let the engine know its scan and its weights."""
         if self.case is not case:
             if self.binding is not None:
+                # What is still being proposed belongs to the scan before.
+                self.proposing.cancel()
+                unbind_keys(self._viewer, self.binding.layers)
                 self.binding.close()
-                unbind_keys(self._viewer)
             self.case = case
             assert self.session is not None
             self.binding = LayerBinding(
-                self._viewer, case, self.session.classes, self._begin, self.sync
+                self._viewer,
+                case,
+                self.session.classes,
+                Strokes(self._begin, self.sync, self._on_lost),
             )
             self.review = Review(case)
             self._viewer.reset_view()
@@ -255,7 +267,7 @@ class AssistantController(QObject):
             "undo": self.undo,
             "redo": self.redo,
         }
-        bind_keys(self._viewer, list(self.binding.layers), actions)
+        bind_keys(self._viewer, self.binding.layers, actions)
 
     def _begin(self, index: int) -> None:
         """Make the proposal the starting point, just before the first stroke on a slice."""
@@ -313,8 +325,7 @@ class AssistantController(QObject):
         if correction is None:
             self.say(nothing)
             return
-        between = self.case.volume.slice_spacing[0]
-        self._viewer.dims.set_point(self._viewer.dims.ndim - 3, correction.slice * between)
+        self.binding.turn_to(correction.slice)
         self._after_act(correction.slice)
         self.say(f"{done}: {correction.act} on slice {correction.slice + 1}.")
 
@@ -338,8 +349,11 @@ class AssistantController(QObject):
     def _on_step(self, _event: object = None) -> None:
         self._refresh()
 
+    def _on_lost(self, layer: str) -> None:
+        self.say(f"Layer '{layer}' was taken away; it returns when you propose or draw again.")
+
     def _on_failure(self, error: BaseException) -> None:
-        self.say(str(error), True)
+        self.say(str(error) or type(error).__name__, True)
 
     def say(self, message: str, is_error: bool = False, **parts: object) -> None:
         """Put a sentence in the status line."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,7 @@ def shown_key(action: str) -> str:
 
 
 def bind_keys(
-    viewer: ViewerModel, layers: list[Layer], actions: Mapping[str, Callable[[], None]]
+    viewer: ViewerModel, layers: Sequence[Layer], actions: Mapping[str, Callable[[], None]]
 ) -> None:
     """Bind on the viewer and on our layers: a layer's key would hide the viewer's."""
     for key in KEYS:
@@ -45,10 +45,11 @@ def bind_keys(
             target.bind_key(key.key, pressed, overwrite=True)
 
 
-def unbind_keys(viewer: ViewerModel) -> None:
-    """Give the viewer its keys back."""
+def unbind_keys(viewer: ViewerModel, layers: Sequence[Layer]) -> None:
+    """Give the viewer and our layers their keys back."""
     for key in KEYS:
-        viewer.bind_key(key.key, None, overwrite=True)
+        for target in (viewer, *layers):
+            target.bind_key(key.key, None, overwrite=True)
 
 
 def _ignoring_target(act: Callable[[], None]) -> Callable[[Any], None]:

@@ -6,7 +6,8 @@ is found by comparing slices, never by the payload of an event.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,30 @@ from napari_crii.classes import LabelClass
 from napari_crii.patches import Patch
 from napari_crii.session import Case, SliceStatus
 from napari_crii.widgets._compat import camera_of
+from napari_crii.widgets.layers import VIEW_KEY
 from napari_crii.widgets.patches_layer import PatchesLayer
 
 HUMAN, PROPOSAL, DISAGREEMENT = "Human mask", "Proposal", "Disagreement"
 _PAINTING = frozenset({"paint", "erase", "fill", "polygon"})
+
+
+@dataclass(frozen=True)
+class Strokes:
+    """Who hears what the user does to the layers.
+
+    Attributes
+    ----------
+    begun
+        Called with a slice index before the first stroke on a slice.
+    drawn
+        Called after strokes.
+    lost
+        Called with the name of a layer of ours that the user took out of the viewer.
+    """
+
+    begun: Callable[[int], None]
+    drawn: Callable[[], None]
+    lost: Callable[[str], None]
 
 
 class LayerBinding:
@@ -37,8 +58,8 @@ class LayerBinding:
         What they show.
     classes
         Names and colours.
-    begun, drawn
-        Called with a slice index before the user's first stroke on a slice, and after strokes.
+    strokes
+        Who hears what the user does to the layers.
     """
 
     def __init__(
@@ -46,15 +67,15 @@ class LayerBinding:
         viewer: ViewerModel,
         case: Case,
         classes: Sequence[LabelClass],
-        begun: Callable[[int], None],
-        drawn: Callable[[], None],
+        strokes: Strokes,
     ) -> None:
         self._viewer = viewer
         self._case = case
-        self._begun = begun
-        self._drawn = drawn
-        self._dragging = False
+        self._strokes = strokes
+        self._drawing_on: int | None = None
+        self._announced = False
         grid = grid_arguments(case.volume)
+        grid["metadata"] = {**grid["metadata"], VIEW_KEY: True}
         zeros = np.zeros(case.shape, dtype=case.human.labels.dtype)
         colors = class_colormap(classes)
         self.disagreement = Image(
@@ -72,11 +93,11 @@ class LayerBinding:
         self.human = Labels(zeros, name=HUMAN, colormap=colors, opacity=0.45, **grid)
         self.human.brush_size = 8
         self.patches = PatchesLayer(case, grid)
-        for layer in (self.disagreement, self.proposal, self.patches.layer, self.human):
-            viewer.add_layer(layer)
+        self.restore()
         self.human.mouse_drag_callbacks.insert(0, self._on_drag)
-        self.human.events.paint.connect(self._on_change)
-        self.human.events.labels_update.connect(self._on_change)
+        self.human.events.paint.connect(self._on_paint)
+        self.human.events.labels_update.connect(self._on_update)
+        viewer.layers.events.removed.connect(self._on_removed)
         for index in range(case.shape[0]):
             self.show_slice(index)
         viewer.layers.selection.active = self.human
@@ -96,12 +117,25 @@ class LayerBinding:
     def slices_on_display(self) -> bool:
         """Whether the viewer steps through slices (and not through rows, or shows 3-D)."""
         dims = self._viewer.dims
-        return bool(dims.order[-3] == dims.ndim - 3 and dims.ndisplay == 2)
+        return bool(dims.ndisplay == 2 and dims.ndim >= 3 and dims.order[-3] == dims.ndim - 3)
+
+    def restore(self) -> None:
+        """Put layers of ours that are not in the viewer (any more) there."""
+        for layer in reversed(self.layers):
+            if layer not in self._viewer.layers:
+                self._viewer.add_layer(layer)
+
+    def release(self) -> None:
+        """Leave the layers as they are and no longer listen to them."""
+        self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self.human.events.paint.disconnect(self._on_paint)
+        self.human.events.labels_update.disconnect(self._on_update)
+        if self._on_drag in self.human.mouse_drag_callbacks:
+            self.human.mouse_drag_callbacks.remove(self._on_drag)
 
     def close(self) -> None:
         """Take the layers out of the viewer and forget them."""
-        self.human.events.paint.disconnect(self._on_change)
-        self.human.events.labels_update.disconnect(self._on_change)
+        self.release()
         for layer in self.layers:
             if layer in self._viewer.layers:
                 self._viewer.layers.remove(layer)
@@ -126,38 +160,74 @@ class LayerBinding:
     def go_to(self, patch: Patch, zoom: float) -> None:
         """Show a patch: its slice, centred, at `zoom` canvas pixels per mm."""
         row, column = patch.box.center
-        between, rows, columns = self._case.volume.slice_spacing
-        self._viewer.dims.set_point(self._viewer.dims.ndim - 3, patch.slice * between)
+        _, rows, columns = self._case.volume.slice_spacing
+        self.turn_to(patch.slice)
         camera = camera_of(self._viewer)
         camera.center = (0.0, row * rows, column * columns)
         camera.zoom = zoom
 
-    def drawn_slices(self, indices: Iterable[int]) -> list[tuple[int, NDArray[Any]]]:
-        """Return the slices (H, W) among `indices` whose layer differs from the case."""
-        found = []
-        for index in indices:
-            drawn = np.asarray(self.human.data[index])
-            touched = self._case.status(index) is not SliceStatus.UNTOUCHED
-            known = self._case.human.labels[index] if touched else np.zeros_like(drawn)
-            if not np.array_equal(drawn, known):
-                found.append((index, drawn.copy()))
-        return found
+    def turn_to(self, index: int) -> None:
+        """Show a slice."""
+        dims = self._viewer.dims
+        if dims.ndim >= 3:
+            dims.set_point(dims.ndim - 3, index * self._case.volume.slice_spacing[0])
 
-    def _on_drag(self, layer: Labels, event: object) -> Generator[None, None, None]:
+    def drawn_slices(self) -> list[tuple[int, NDArray[Any]]]:
+        """Return the slices (H, W) whose layer differs from the case, as the user means them.
+
+        Looked at are those that a stroke can have reached: the one on display and the one where
+        it began; all of them where strokes run through slices.
+        """
+        through = self.human.n_edit_dimensions > 2 or not self.slices_on_display
+        current = self.current_slice
+        reached = {current, current if self._drawing_on is None else self._drawing_on}
+        looked_at = range(self._case.shape[0]) if through else sorted(reached)
+        pairs = ((index, self._drawn(index)) for index in looked_at)
+        return [(index, drawn) for index, drawn in pairs if drawn is not None]
+
+    def _drawn(self, index: int) -> NDArray[Any] | None:
+        """Return slice `index` as drawn, None if it is as the case has it."""
+        drawn = np.asarray(self.human.data[index])
+        if self._case.status(index) is not SliceStatus.UNTOUCHED:
+            return None if np.array_equal(drawn, self._case.human.labels[index]) else drawn.copy()
+        # The layer is empty here and the proposal stands beside it: strokes go on top.
+        return np.where(drawn, drawn, self._case.proposals.labels[index]) if drawn.any() else None
+
+    def _on_drag(self, layer: Labels, event: Any) -> Generator[None, None, None]:
         """Before a stroke, make the proposal its starting point; after it, report."""
-        if str(layer.mode) not in _PAINTING or not self.slices_on_display:
+        mode = str(layer.mode)
+        if mode not in _PAINTING or not self.slices_on_display:
             return
-        self._dragging = True
-        self._begun(self.current_slice)
+        index = self.current_slice
+        self._strokes.begun(index)
+        # The right button of the brush encircles: a stroke that goes on when it is released.
+        if mode == "paint" and event.button == 2:
+            return
+        self._drawing_on = index
         yield
-        while getattr(event, "type", "") == "mouse_move":
+        while event.type == "mouse_move":
             yield
-        self._dragging = False
-        self._drawn()
+        self._strokes.drawn()
+        self._drawing_on = None
 
-    def _on_change(self, _event: object = None) -> None:
-        if not self._dragging:
-            self._drawn()
+    def _on_paint(self, _event: object = None) -> None:
+        """Report what is entered into napari's history; sometimes that precedes the voxels."""
+        self._announced = not self.drawn_slices()
+        self._report()
+
+    def _on_update(self, _event: object = None) -> None:
+        if self._announced:
+            self._announced = False
+            self._report()
+
+    def _report(self) -> None:
+        """Report a change, but of a stroke in the making only its end."""
+        if self._drawing_on is None:
+            self._strokes.drawn()
+
+    def _on_removed(self, event: Any) -> None:
+        if event.value in self.layers:
+            self._strokes.lost(event.value.name)
 
 
 def write_slice(layer: Labels | Image, index: int, values: NDArray[Any] | int) -> bool:

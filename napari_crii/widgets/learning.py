@@ -21,6 +21,7 @@ from napari_crii.engine.messages import (
     Message,
 )
 from napari_crii.session import Session
+from napari_crii.widgets.background import Gate
 from napari_crii.widgets.state import Progress, seconds_in_words
 
 
@@ -67,6 +68,7 @@ class Learning(QObject):
         self._run = 0
         self._started = 0.0
         self._arrived.connect(self._on_message)
+        self._gate = Gate(self._arrived.emit)
         self.progress = Progress()
         self.words = ""
 
@@ -80,8 +82,8 @@ class Learning(QObject):
         snapshot = session.snapshot(neighbours_of(plan.checkpoint))
         self._learned = session.mark_learned
         self._run += 1
-        run = self._run
-        self._trainer = TrainerClient(lambda message: self._arrived.emit((run, message)))
+        run, gate = self._run, self._gate
+        self._trainer = TrainerClient(lambda message: gate((run, message)))
         request = Learn(
             snapshot=str(folder / f"{uuid.uuid4().hex}.npz"),
             checkpoint="" if plan.checkpoint is None else str(plan.checkpoint),
@@ -106,7 +108,8 @@ class Learning(QObject):
             self._changed()
 
     def close(self) -> None:
-        """End the trainer, whatever it is doing."""
+        """End the trainer, whatever it is doing, and learn no more."""
+        self._gate.close()
         if self._trainer is not None:
             self._trainer.close()
             self._trainer = None

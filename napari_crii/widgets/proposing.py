@@ -18,6 +18,7 @@ from napari_crii.engine.messages import (
 )
 from napari_crii.session import Proposal
 from napari_crii.volume import Volume
+from napari_crii.widgets.background import Gate
 from napari_crii.widgets.state import Progress
 
 
@@ -48,7 +49,8 @@ class Proposing(QObject):
     def __init__(self, answers: Answers, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._answers = answers
-        self._engine = EngineClient(self._arrived.emit)
+        self._gate = Gate(self._arrived.emit)
+        self._engine = EngineClient(self._gate)
         self._request: int | None = None
         self._arrived.connect(self._on_message)
         self.progress = Progress()
@@ -83,6 +85,7 @@ class Proposing(QObject):
 
     def close(self) -> None:
         """End the engine."""
+        self._gate.close()
         self._forget()
         self._engine.close()
 

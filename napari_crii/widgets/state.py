@@ -55,7 +55,8 @@ def scan_in_words(case: Case) -> str:
     count, rows, columns = case.shape
     between, row, column = case.volume.slice_spacing
     if case.volume.is_image:
-        size = f"{rows} x {columns} pixels, pixel size unknown"
+        slices = f"{count} slices of " if count > 1 else ""
+        size = f"{slices}{rows} x {columns} pixels, pixel size unknown"
     else:
         size = f"{count} slices of {rows} x {columns}, {row:.2f} x {column:.2f} x {between:.2f} mm"
     oblique = case.volume.geometry.is_oblique and not case.volume.is_image

@@ -141,3 +141,39 @@ def test_class_names_are_split_and_checked() -> None:
     assert class_names("a, b c") == ("a", "b c")
     with pytest.raises(TrainingError, match="different names"):
         class_names("a,,b")
+
+
+@pytest.fixture
+def two_patients(phantom_folder: Path, tmp_path: Path) -> tuple[object, ...]:
+    data = tmp_path / "data"
+    shutil.copytree(phantom_folder, data)
+    for name in ("images", "labels"):
+        shutil.copy(data / name / "one.nii.gz", data / name / "two.nii.gz")
+    (data / "groups.csv").write_text("file,patient\none.nii.gz,SC-1\ntwo.nii.gz,SC-2\n")
+    return (
+        "--images", data / "images", "--labels", data / "labels",
+        "--groups", data / "groups.csv", "--iterations", 1, "-o", tmp_path / "w.safetensors",
+    )  # fmt: skip
+
+
+def test_patients_left_out_are_recorded_and_not_learnt_from(
+    as_json, two_patients, tmp_path: Path
+) -> None:
+    report = as_json("train", *two_patients, "--without", "SC-2")
+    assert (report["slices"], report["patients"]) == (6, 1)
+    card = read_checkpoint_info(tmp_path / "w.safetensors")
+    assert card.provenance["without"] == {"count": 1, "patients": ["SC-2"]}
+    assert card.provenance["patients"] == 1
+
+
+def test_patients_who_cannot_be_left_out_are_refused(
+    refused, folders, two_patients, tmp_path: Path
+) -> None:
+    text = refused("train", *two_patients, "--without", "SC-2,SC-7")
+    assert "no scan with a mask is of patient SC-7: there are 2 patients, such as SC-1" in text
+    text = refused("train", *two_patients, "--without", "SC-1, SC-2")
+    assert "without 2 patients nobody is left" in text
+    assert "different names" in refused("train", *two_patients, "--without", "SC-1,,")
+    text = refused("train", *folders, "-o", tmp_path / "w.safetensors", "--without", "SC-1")
+    assert "--without needs --groups" in text
+    assert not (tmp_path / "w.safetensors").exists()

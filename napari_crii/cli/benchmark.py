@@ -1,0 +1,266 @@
+"""``napari-crii benchmark``: protocols that measure, on anyone's own data."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_crii.cli._display import has_display
+from napari_crii.cli._output import Advance, JsonOption, note, progress_bar, write_json
+from napari_crii.cli._training_options import (
+    AssumedMm,
+    Classes,
+    Groups,
+    Images,
+    Iterations,
+    Labels,
+    Neighbours,
+    NoMirror,
+    PixelMm,
+    RecipeChoice,
+    Scope,
+    ScopeOption,
+    Seed,
+    class_names,
+    names_in,
+    recipe_of,
+    say_what_is_left_out,
+)
+from napari_crii.errors import CriiError, WriteError
+
+if TYPE_CHECKING:
+    from napari_crii.benchmark.crossval import CrossValidation
+    from napari_crii.demo import DemoTask
+
+_PARTS = ("proposal", "volume", "window")
+_RATIOS = {
+    "proposal_over_passes": "proposal over bare passes",
+    "map_over_passes": "map over bare passes",
+    "volume_over_passes": "volume with map over passes",
+}
+
+Folds = Annotated[int, typer.Option(min=2, help="How many times to train, on other patients.")]
+Out = Annotated[
+    Path,
+    typer.Option(
+        readable=False,
+        metavar="FILE",
+        help="Finished folds, *.jsonl: what is there is not computed again.",
+    ),
+]
+Parts = Annotated[
+    str, typer.Option("--part", metavar="PART,PART", help="Of proposal, volume, window.")
+]
+ScanOption = Annotated[
+    Path | None,
+    typer.Option(readable=False, metavar="SCAN", help="Your scan; without it, the phantom."),
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoint", readable=False, metavar="FILE", help="Weights instead of the shipped."
+    ),
+]
+Repeats = Annotated[int, typer.Option(min=2, help="Rounds in which to alternate.")]
+Tick = Annotated[
+    int, typer.Option(min=0, help="Steps to learn for in the window; 0: as many as in use.")
+]
+Scroll = Annotated[
+    bool, typer.Option("--scroll", help="Scroll in the window while it proposes and learns.")
+]
+
+app = typer.Typer(name="benchmark", no_args_is_help=True, help="Measure, on your own data.")
+
+
+@app.command()
+def crossval(
+    images: Images,
+    labels: Labels,
+    groups: Groups,
+    out: Out,
+    classes: Classes = None,
+    folds: Folds = 5,
+    iterations: Iterations = 1500,
+    seed: Seed = 0,
+    neighbours: Neighbours = 0,
+    scope: ScopeOption = Scope.SLICE,
+    no_mirror: NoMirror = False,
+    pixel_mm: PixelMm = None,
+    assumed_mm: AssumedMm = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train and test by turns, patient by patient: Dice of every patient, by a stranger.
+
+    A run that was stopped goes on at its last finished fold. The table is also written beside
+    the runs, as Markdown.
+    """
+    from napari_crii.cli._folders import require_writable
+
+    table = out.with_suffix(".md")
+    if table == out:
+        raise WriteError(f"{out} is the name of the table: name the runs otherwise, *.jsonl")
+    require_writable(out.parent)
+    say_what_is_left_out(images, labels)
+    names = class_names(classes)
+    recipe = recipe_of(
+        images, labels, RecipeChoice(neighbours, scope, not no_mirror, pixel_mm, assumed_mm)
+    )
+    from napari_crii.benchmark.crossval import CrossValidation
+    from napari_crii.training import TrainingConfig
+
+    training = TrainingConfig(iterations=iterations, mirror_axes=recipe.mirror_axes)
+    plan = CrossValidation(images, labels, groups, names, recipe, training, folds, seed)
+    _report_folds(plan, out, table, as_json)
+
+
+@app.command()
+def latency(
+    parts: Parts = "proposal,window",
+    scan: ScanOption = None,
+    checkpoint: Weights = None,
+    repeats: Repeats = 20,
+    tick: Tick = 0,
+    scroll: Scroll = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Time proposals and maps over bare network passes, and the window's longest pause.
+
+    proposal: one slice. volume: a whole scan. window: opens one, which needs a display,
+    proposes, accepts a slice and learns.
+    """
+    wanted = _wanted_parts(parts)
+    task = _task(scan, checkpoint)
+    # The window first: its process has not loaded torch then, as in use.
+    found = _measure_window(task, tick, scroll) if "window" in wanted else {}
+    if wanted - {"window"}:
+        found |= _measure_network(task, wanted, repeats)
+    from napari_crii.benchmark.machine import describe_machine
+
+    report = {
+        "scan": {"shape": list(task.volume.shape), "slices": task.volume.slice_count},
+        **found,
+        "machine": describe_machine(),
+    }
+    if as_json:
+        write_json(report)
+    else:
+        typer.echo("\n".join(_latency_lines(report)))
+
+
+def _report_folds(plan: CrossValidation, out: Path, table: Path, as_json: bool) -> None:
+    from napari_crii.benchmark.crossval import cross_validate, report_page, report_table, summary
+
+    with progress_bar("learning") as advance:
+        runs = cross_validate(plan, out, lambda done, total: advance(done, total, ""))
+    _write_text(table, report_page(plan, runs))
+    refined, coarse = summary(runs), summary(runs, "dice_coarse")
+    if as_json:
+        files = {"runs": str(out), "table": str(table)}
+        write_json({**files, "refined": refined, "coarse": coarse, "folds": runs})
+        return
+    typer.echo(report_table(runs))
+    for name, s in (("refined", refined), ("coarse", coarse)):
+        typer.echo(
+            f"{name:<8} Dice {s['mean']:.3f} ± {s['spread']:.3f} over {s['patients']} patients, "
+            f"worst {s['worst']:.3f} ({s['worst_patient']})"
+        )
+    note(f"Written: {out}, {table}")
+
+
+def _write_text(path: Path, text: str) -> None:
+    from napari_crii.io.atomic import atomic_write
+
+    def write(beside: Path) -> None:
+        beside.write_text(text, encoding="utf-8")
+
+    def verify(beside: Path) -> None:
+        if beside.read_text(encoding="utf-8") != text:
+            raise WriteError("it reads differently from what was written")
+
+    atomic_write(path, write, verify)
+
+
+def _wanted_parts(text: str) -> set[str]:
+    wanted = set(names_in(text, "parts"))
+    if unknown := sorted(wanted - set(_PARTS)):
+        raise CriiError(f"there is no part '{unknown[0]}': the parts are {', '.join(_PARTS)}")
+    if "window" in wanted and not has_display():
+        raise CriiError(
+            "the part window opens a window, but there is no display: set DISPLAY, use xvfb-run, "
+            "or choose --part proposal"
+        )
+    return wanted
+
+
+def _task(scan: Path | None, checkpoint: Path | None) -> DemoTask:
+    """Return a scan with its weights."""
+    from napari_crii.checkpoint_info import read_checkpoint_info
+    from napari_crii.demo import DemoTask, scan_task, shipped_checkpoint
+    from napari_crii.phantom import make_phantom
+
+    if scan is not None:
+        return scan_task(scan, checkpoint)
+    weights = checkpoint or shipped_checkpoint()
+    return DemoTask(make_phantom()[0], read_checkpoint_info(weights).classes, weights)
+
+
+def _measure_network(task: DemoTask, wanted: set[str], repeats: int) -> dict[str, Any]:
+    from napari_crii.benchmark.latency import slice_latency, volume_latency
+    from napari_crii.checkpoint import load_checkpoint
+    from napari_crii.inference import Predictor
+
+    assert task.checkpoint is not None
+    predictor = Predictor(load_checkpoint(task.checkpoint))
+    measures: dict[str, Callable[..., dict[str, Any]]] = {
+        "proposal": slice_latency,
+        "volume": volume_latency,
+    }
+    found: dict[str, Any] = {"milliseconds": {}, "repeats": repeats}
+    for part in [part for part in measures if part in wanted]:
+        with progress_bar(part) as advance:
+            measured = measures[part](predictor, task.volume, repeats, partial(_told, advance))
+        milliseconds = measured.pop("milliseconds")
+        found |= {**measured, "milliseconds": {**found["milliseconds"], **milliseconds}}
+    return found
+
+
+def _told(advance: Advance, done: int, total: int) -> None:
+    advance(done, total, "")
+
+
+def _measure_window(task: DemoTask, tick: int, scroll: bool) -> dict[str, Any]:
+    try:
+        from napari_crii.benchmark._window import window_latency
+    except ImportError as error:
+        raise CriiError(
+            f"a window needs Qt and napari ({error}): napari-crii doctor says what is missing"
+        ) from error
+    note("A window opens; it closes by itself.")
+    # napari prints its notices: standard output is for the result.
+    with redirect_stdout(sys.stderr):
+        return window_latency(task, tick, scroll)
+
+
+def _latency_lines(report: dict[str, Any]) -> list[str]:
+    """Say each ratio with its interval, and absolute times beside."""
+    lines = []
+    for name, text in _RATIOS.items():
+        if name in report:
+            low, high = report[f"{name}_interval"]
+            lines.append(f"{text:<32} {report[name]:.3f} ({low:.3f} to {high:.3f})")
+    for name, ms in report.get("milliseconds", {}).items():
+        lines.append(f"{name.replace('_', ' '):<32} {ms:.1f} ms")
+    for name, phase in report.get("phases", {}).items():
+        lines.append(
+            f"{'longest gap, ' + name:<32} {phase['longest_ms']:.1f} ms, "
+            f"p99 {phase['p99_ms']:.1f} ms, in {phase['seconds']:.0f} s"
+        )
+    machine = report["machine"]
+    told = f"{machine['cpu']}, {machine['cores']} cores, torch {machine['torch']}"
+    return [*lines, f"{told} on {machine['threads']} threads"]

@@ -1,0 +1,96 @@
+"""Latency: that works alternate, that ratios are of one round, and what the report holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_crii.benchmark.latency import input_batch, slice_latency
+from napari_crii.benchmark.ratios import Ratio, alternate
+from napari_crii.checkpoint import save_checkpoint
+from napari_crii.inference import Predictor
+from napari_crii.io.write import write_map
+from napari_crii.phantom import make_phantom
+from tests.factories import noise_scan, small_checkpoint
+
+
+@pytest.fixture
+def scan_and_weights(tmp_path: Path) -> tuple[object, ...]:
+    volume, _ = make_phantom((6, 32, 40))
+    write_map(tmp_path / "scan.nii.gz", volume.array, volume.geometry)
+    save_checkpoint(tmp_path / "w.safetensors", small_checkpoint())
+    return ("--scan", tmp_path / "scan.nii.gz", "--checkpoint", tmp_path / "w.safetensors")
+
+
+def test_works_alternate_forwards_and_backwards() -> None:
+    done: list[str] = []
+    works = {name: (lambda n=name: done.append(n)) for name in "ab"}
+    times = iter(range(100))
+    seconds = alternate([works] * 3, clock=lambda: float(next(times)))
+    assert "".join(done) == "ab" + "ab" + "ba" + "ab"
+    assert {name: list(s) for name, s in seconds.items()} == {"a": [1, 1, 1], "b": [1, 1, 1]}
+
+
+def test_a_ratio_compares_within_each_round() -> None:
+    passes = np.array([1.0, 10.0, 2.0, 5.0])
+    ratio = Ratio.of(1.5 * passes, passes, np.random.default_rng(0))
+    assert (ratio.median, ratio.low, ratio.high) == (1.5, 1.5, 1.5)
+    spread = Ratio.of(passes, np.ones(4), np.random.default_rng(0))
+    assert spread.low < spread.median == 3.5 < spread.high
+
+
+def test_the_passes_are_those_of_the_proposal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bare network must see what it sees for a proposal: every view, at its resolution."""
+    checkpoint = small_checkpoint(pixel_mm=1.5)
+    predictor, scan = Predictor(checkpoint), noise_scan()
+    seen: list[np.ndarray] = []
+    checkpoint.network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].numpy()))
+    predictor.predict_slice(scan, 1)
+    assert seen[0].shape[0] == 4
+    np.testing.assert_array_equal(seen[0], input_batch(predictor, scan, 1).numpy())
+
+
+def test_ratios_come_with_their_intervals() -> None:
+    found = slice_latency(Predictor(small_checkpoint()), noise_scan(), repeats=3)
+    for name in ("proposal_over_passes", "map_over_passes"):
+        low, high = found[f"{name}_interval"]
+        assert 0 < low <= found[name] <= high
+    assert found["milliseconds"].keys() == {"passes", "proposal", "map"}
+    assert found["batch"] == [4, 1, 20, 26]
+
+
+def test_the_report_holds_ratios_times_and_the_machine(run, scan_and_weights) -> None:
+    result = run(
+        "latency", "--part", "proposal,volume", "--repeats", 2, *scan_and_weights, "--json"
+    )
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    for name in ("proposal_over_passes", "map_over_passes", "volume_over_passes"):
+        assert report[name] > 0
+        assert len(report[f"{name}_interval"]) == 2
+    assert all(ms > 0 for ms in report["milliseconds"].values())
+    assert report["repeats"] == 2
+    assert report["scan"] == {"shape": [6, 32, 40], "slices": 6}
+    assert {"cpu", "cores", "threads", "torch"} <= report["machine"].keys()
+    assert "event_loop_gap_ms" not in report
+
+
+def test_the_same_in_words(run, scan_and_weights) -> None:
+    result = run("latency", "--part", "proposal", "--repeats", 2, *scan_and_weights)
+    assert result.stdout.startswith("proposal over bare passes")
+    assert "map over bare passes" in result.stdout
+    assert "torch" in result.stdout
+
+
+def test_what_cannot_be_measured_is_one_sentence(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    for part, said in (("window", "there is no display"), ("all", "there is no part 'all'")):
+        result = run("latency", "--part", part)
+        assert result.exit_code == 2
+        assert said in result.stderr
+        assert len(result.stderr.strip().splitlines()) == 1

@@ -1,0 +1,50 @@
+"""The file of finished runs: what is in it is found, what was cut short is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from napari_crii.benchmark.runs import append_run, find_run, read_runs
+from napari_crii.errors import CriiError
+
+
+def test_what_is_appended_is_found_again(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "runs.jsonl"
+    assert read_runs(path) == []
+    append_run(path, {"fold": 0, "settings": {"a": [1, 2]}, "dice": 0.5})
+    append_run(path, {"fold": 1, "settings": {"a": [1, 2]}, "dice": 0.6})
+    runs = read_runs(path)
+    assert [run["dice"] for run in runs] == [0.5, 0.6]
+    assert find_run(runs, {"fold": 1, "settings": {"a": [1, 2]}}) == runs[1]
+    assert find_run(runs, {"fold": 1, "settings": {"a": [1, 3]}}) is None
+    assert find_run(runs, {"absent": 0}) is None
+
+
+@pytest.mark.parametrize("cut", ['{"fold": 1, "di', '{"fold": 1}', "\x80"])
+def test_a_last_line_that_was_cut_is_no_run_and_is_replaced(tmp_path: Path, cut: str) -> None:
+    path = tmp_path / "runs.jsonl"
+    append_run(path, {"fold": 0})
+    with path.open("a", encoding="latin-1") as stream:
+        stream.write(cut)
+    assert read_runs(path) == [{"fold": 0}]
+    append_run(path, {"fold": 2})
+    assert read_runs(path) == [{"fold": 0}, {"fold": 2}]
+
+
+@pytest.mark.parametrize("line", [b"{", b"[1]", b"\xff\xfe", b""])
+def test_a_damaged_line_is_refused_by_its_number(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "runs.jsonl"
+    append_run(path, {"fold": 0})
+    path.write_bytes(path.read_bytes() + line + b"\n")
+    with pytest.raises(CriiError, match=r"runs\.jsonl: line 2 is no finished run"):
+        read_runs(path)
+
+
+def test_a_run_that_is_no_json_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "runs.jsonl"
+    append_run(path, {"fold": 0})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        append_run(path, {"dice": float("nan")})
+    assert read_runs(path) == [{"fold": 0}]

@@ -1,0 +1,36 @@
+"""The window's latency, in a process of its own: it opens, measures, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from napari_crii.io.write import write_map
+from napari_crii.phantom import make_phantom
+
+pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+def test_a_window_is_measured_and_closed(tmp_path: Path) -> None:
+    volume, _ = make_phantom((6, 32, 40))
+    scan = tmp_path / "scan.nii.gz"
+    write_map(scan, volume.array, volume.geometry)
+    command = [sys.executable, "-m", "napari_crii.cli", "benchmark", "latency"]
+    options = ["--part", "window", "--scan", str(scan), "--tick", "1", "--scroll", "--json"]
+    # Its end is awaited until the last process that holds its standard output is gone.
+    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    phases = report["phases"]
+    assert phases.keys() == {"bare", "opening", "proposing", "learning"}
+    assert all(phase["longest_ms"] >= phase["p99_ms"] > 0 for phase in phases.values())
+    assert report["event_loop_gap_ms"] == max(
+        phases[name]["longest_ms"] for name in ("proposing", "learning")
+    )
+    assert 0 < report["event_loop_p99_ms"] <= report["event_loop_gap_ms"]
+    assert report["scrolling"] is True
+    assert report["scan"]["slices"] == 6
