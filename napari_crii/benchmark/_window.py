@@ -91,7 +91,7 @@ def window_latency(task: DemoTask, iterations: int = 0, scrolling: bool = False)
     dict
         ``event_loop_gap_ms``, the longest gap while proposing and learning, and
         ``event_loop_p99_ms``; each of the ``phases``: bare napari while it scrolls, the assistant
-        being docked, proposing, learning with the refresh after it.
+        docked and the scan opened in it, proposing, learning with the refresh after it.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def window_latency(task: DemoTask, iterations: int = 0, scrolling: bool = False)
     docked: list[CriiAssistant] = []
     try:
         bare = _measure_bare(viewer, task)
-        opening = _gaps(lambda: docked.append(open_assistant(viewer, task)), _after())
+        opening = _gaps(lambda: docked.append(_open(viewer, task)), _opened(docked))
         with _scrolled(viewer, task.volume.slice_count if scrolling else 0):
             proposing = _propose(docked[0])
             learning = _learn(viewer, docked[0], task, iterations)
@@ -136,6 +136,19 @@ def _measure_bare(viewer: Viewer, task: DemoTask) -> Gaps:
             gaps = _gaps(lambda: None, _after(steps * _SCROLL_MS / 1000))
     viewer.layers.clear()
     return gaps
+
+
+def _open(viewer: Viewer, task: DemoTask) -> CriiAssistant:
+    """Dock the assistant and open the scan in it."""
+    assistant = open_assistant(viewer, task)
+    assistant.begin()
+    return assistant
+
+
+def _opened(docked: list[CriiAssistant]) -> Done:
+    """Return what is done when the scan's layers stand and are painted."""
+    painted = _after()
+    return lambda: bool(docked) and docked[0].controller.binding is not None and painted()
 
 
 def _propose(assistant: CriiAssistant) -> Gaps:

@@ -96,7 +96,7 @@ class TaskForm(Container):  # type: ignore[type-arg]
         Raises
         ------
         CheckpointError
-            If there is none, or their number is not the network's.
+            If there is none, two are the same, or their number is not the network's.
         """
         names, checkpoint = self.choice().classes, self.choice().checkpoint
         known = () if checkpoint is None else read_checkpoint_info(checkpoint).classes
@@ -106,6 +106,8 @@ class TaskForm(Container):  # type: ignore[type-arg]
                 if known
                 else "Name at least one class, such as: lesion"
             )
+        if len(set(names)) < len(names):
+            raise CheckpointError("Two classes have the same name")
         return numbered_classes(list(names))
 
     def _on_network(self, chosen: str) -> None:
@@ -124,9 +126,10 @@ class TaskForm(Container):  # type: ignore[type-arg]
             if known == checkpoint:
                 return name
         assert checkpoint is not None
-        self._files[checkpoint.name] = checkpoint
+        name = str(checkpoint) if checkpoint.name in self._files else checkpoint.name
+        self._files[name] = checkpoint
         self._network.reset_choices()
-        return checkpoint.name
+        return name
 
     def _fill_classes(self) -> None:
         """Take the class names from the checkpoint; an unreadable one says so when it is used."""

@@ -52,6 +52,7 @@ class Proposing(QObject):
         self._gate = Gate(self._arrived.emit)
         self._engine = EngineClient(self._gate)
         self._request: int | None = None
+        self._failed = False
         self._arrived.connect(self._on_message)
         self.progress = Progress()
 
@@ -67,6 +68,7 @@ class Proposing(QObject):
 
     def use_checkpoint(self, path: Path) -> None:
         """Propose with these weights from the next slice on."""
+        self._failed = False
         self._engine.use_checkpoint(path)
 
     def open_scan(self, volume: Volume) -> None:
@@ -76,6 +78,7 @@ class Proposing(QObject):
     def ask(self, volume: Volume, slices: Sequence[int]) -> None:
         """Ask for slices of a scan, in this order, instead of what was asked before."""
         self.progress = Progress(0, len(slices))
+        self._failed = False
         self._request = self._engine.propose(volume.digest, slices)
 
     def cancel(self) -> None:
@@ -100,7 +103,9 @@ class Proposing(QObject):
             case ProposalFinished(request, _, seconds) if request == self._request:
                 self._forget()
                 self._answers.finished(seconds)
-            case Failed(text):
+            # The first failure is the cause; what fails after it only follows from it.
+            case Failed(text) if not self._failed:
+                self._failed = True
                 self._forget()
                 self._answers.failed(f"No proposal: {text}")
             case Closed(code) if code != 0:

@@ -61,10 +61,10 @@ def test_a_new_network_needs_a_name_and_takes_any_number(make_form):
     assert len(form.classes()) == 3
 
 
-def test_names_that_are_no_classes_are_a_sentence(make_form):
+def test_one_name_for_two_classes_is_a_sentence(make_form):
     form = make_form()
     form._classes.value = "same, same"
-    with pytest.raises(CriiError):
+    with pytest.raises(CriiError, match="same name"):
         form.classes()
 
 
