@@ -14,8 +14,9 @@ from napari_crii.metrics import dice
 from napari_crii.session import Case, SliceStatus
 from napari_crii.volume import to_slices
 from napari_crii.widgets.assistant import CriiAssistant
-from napari_crii.widgets.controller import AssistantController, Task
+from napari_crii.widgets.controller import AssistantController
 from napari_crii.widgets.learning import LearningPlan
+from napari_crii.widgets.task import Task
 
 SCRATCH_LEARNING_RATE = 2e-3
 _log = logging.getLogger(__name__)

@@ -23,12 +23,13 @@ from qtpy.QtWidgets import (
 from napari_crii._resources import resource
 from napari_crii.classes import LabelClass
 from napari_crii.errors import CriiError
-from napari_crii.widgets.controller import AssistantController, Task
+from napari_crii.widgets.controller import AssistantController
 from napari_crii.widgets.forms import Choice, SaveForm, TaskForm
 from napari_crii.widgets.keymap import shown_key
 from napari_crii.widgets.layer_binding import DISAGREEMENT, HUMAN, PROPOSAL
 from napari_crii.widgets.layers import can_be_annotated, volume_of
 from napari_crii.widgets.state import AssistantState, Progress
+from napari_crii.widgets.task import Task
 
 SHIPPED_CHECKPOINT = "crii-lv-cine-mri.safetensors"
 HOW_TO = (

@@ -2,54 +2,35 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from napari.components import ViewerModel
 from numpy.typing import NDArray
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_crii.classes import LabelClass
 from napari_crii.errors import CriiError
 from napari_crii.io import write_mask
 from napari_crii.session import Case, Correction, Proposal, Session, SliceStatus
-from napari_crii.volume import Volume
 from napari_crii.widgets._compat import camera_of
 from napari_crii.widgets.background import Background
 from napari_crii.widgets.keymap import bind_keys, unbind_keys
 from napari_crii.widgets.layer_binding import LayerBinding, Strokes
 from napari_crii.widgets.learning import Learning, LearningPlan
 from napari_crii.widgets.proposing import Answers, Proposing
-from napari_crii.widgets.review import Review
+from napari_crii.widgets.review import Review, outwards
 from napari_crii.widgets.state import (
     AssistantState,
     patch_in_words,
     scan_in_words,
     slice_in_words,
 )
+from napari_crii.widgets.task import Task
 
 ZOOM_ON_PATCH = 2.5
-
-
-@dataclass(frozen=True)
-class Task:
-    """What the user chose to work on.
-
-    Attributes
-    ----------
-    volume
-        The scan.
-    classes
-        Foreground classes.
-    checkpoint
-        The weights; None is a new network, which first has to learn.
-    """
-
-    volume: Volume
-    classes: tuple[LabelClass, ...]
-    checkpoint: Path | None
 
 
 class AssistantController(QObject):
@@ -71,6 +52,7 @@ class AssistantController(QObject):
         self.case: Case | None = None
         self.binding: LayerBinding | None = None
         self.learns_on_accept = True
+        self._opening = False
         self._task: Task | None = None
         self._checkpoint: Path | None = None
         self.review: Review | None = None
@@ -93,23 +75,24 @@ class AssistantController(QObject):
             self.binding.restore()
             then()
             return
+        if self._opening:
+            return
         if not self._may_switch(task):
             self.say("The classes differ from those you are correcting; save and restart.", True)
             return
+        self._opening = True
         self.say("Opening the scan.")
         if self.session is None or self.session.classes != task.classes:
             self.session = Session(task.classes)
         session = self.session
 
         def prepare() -> Case:
+            # napari imports it for the features of the first layer, on the window's thread.
+            importlib.import_module("pandas")
             _ = task.volume.intensity
             return session.open(task.volume)
 
-        def ready(case: Case) -> None:
-            self._show(case, task)
-            then()
-
-        self._background.run(prepare, ready)
+        self._background.run(prepare, lambda case: self._show(case, task, then))
 
     def propose(self, task: Task, whole_volume: bool) -> None:
         """Propose the slice on display, or every slice nobody touched, that one first."""
@@ -228,34 +211,48 @@ class AssistantController(QObject):
             return True
         return not any(case.corrections for case in session.cases.values())
 
-    def _show(self, case: Case, task: Task) -> None:
-        """Put a case on display, and let the engine know its scan and its weights."""
-        if self.case is not case:
-            if self.binding is not None:
-                # What is still being proposed belongs to the scan before.
-                self.proposing.cancel()
-                unbind_keys(self._viewer, self.binding.layers)
-                self.binding.close()
-            self.case = case
-            assert self.session is not None
-            self.binding = LayerBinding(
-                self._viewer,
-                case,
-                self.session.classes,
-                Strokes(self._begin, self.sync, self._on_lost),
-            )
-            self.review = Review(case)
-            self._viewer.reset_view()
-            self._fit_zoom = camera_of(self._viewer).zoom
-            self._bind_keys()
-            self.proposing.open_scan(case.volume)
+    def _show(self, case: Case, task: Task, then: Callable[[], None]) -> None:
+        """Put a case on display, let the engine know its scan and its weights, then go on."""
+        if self.case is case and self.binding is not None:
+            self._ready(task, then)
+            return
+        if self.binding is not None:
+            # What is still being proposed belongs to the scan before.
+            self.proposing.cancel()
+            unbind_keys(self._viewer, self.binding.layers)
+            self.binding.close()
+        assert self.session is not None
+        strokes = Strokes(self._begin, self.sync, self._on_lost)
+        self.case = case
+        self.review = Review(case)
+        self.binding = LayerBinding(self._viewer, case, self.session.classes, strokes)
+        self._add_layers(self.binding, task, then)
+
+    def _add_layers(self, binding: LayerBinding, task: Task, then: Callable[[], None]) -> None:
+        """Add one layer per turn of the event loop: four at once would stop the window."""
+        if self.binding is not binding:
+            return
+        if binding.add_next():
+            QTimer.singleShot(0, lambda: self._add_layers(binding, task, then))
+            return
+        self._viewer.reset_view()
+        self._fit_zoom = camera_of(self._viewer).zoom
+        self._bind_keys()
+        self.proposing.open_scan(binding.volume)
+        self._ready(task, then)
+
+    def _ready(self, task: Task, then: Callable[[], None]) -> None:
+        """Take the task's weights, and go on."""
         if self._task is None or self._task.checkpoint != task.checkpoint:
             self._checkpoint = task.checkpoint
             if task.checkpoint is not None:
                 self.proposing.use_checkpoint(task.checkpoint)
         self._task = task
-        self.say("Ready.", scan=scan_in_words(case), has_case=True)
+        self._opening = False
+        assert self.case is not None
+        self.say("Ready.", scan=scan_in_words(self.case), has_case=True)
         self._renew_patches()
+        then()
 
     def _bind_keys(self) -> None:
         assert self.binding is not None
@@ -353,6 +350,7 @@ class AssistantController(QObject):
         self.say(f"Layer '{layer}' was taken away; it returns when you propose or draw again.")
 
     def _on_failure(self, error: BaseException) -> None:
+        self._opening = False
         self.say(str(error) or type(error).__name__, True)
 
     def say(self, message: str, is_error: bool = False, **parts: object) -> None:
@@ -376,8 +374,3 @@ class AssistantController(QObject):
         if state != self._state:
             self._state = state
             self.changed.emit()
-
-
-def outwards(indices: list[int], start: int) -> list[int]:
-    """Order slices by their distance from `start`."""
-    return sorted(indices, key=lambda i: (abs(i - start), i))

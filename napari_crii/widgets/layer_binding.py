@@ -20,6 +20,7 @@ from napari_crii._layers import grid_arguments
 from napari_crii.classes import LabelClass
 from napari_crii.patches import Patch
 from napari_crii.session import Case, SliceStatus
+from napari_crii.volume import Volume
 from napari_crii.widgets._compat import camera_of
 from napari_crii.widgets.layers import VIEW_KEY
 from napari_crii.widgets.patches_layer import PatchesLayer
@@ -93,14 +94,28 @@ class LayerBinding:
         self.human = Labels(zeros, name=HUMAN, colormap=colors, opacity=0.45, **grid)
         self.human.brush_size = 8
         self.patches = PatchesLayer(case, grid)
-        self.restore()
+        self._waiting = list(self.layers)
         self.human.mouse_drag_callbacks.insert(0, self._on_drag)
         self.human.events.paint.connect(self._on_paint)
         self.human.events.labels_update.connect(self._on_update)
         viewer.layers.events.removed.connect(self._on_removed)
         for index in range(case.shape[0]):
-            self.show_slice(index)
-        viewer.layers.selection.active = self.human
+            if case.proposals.has(index) or case.status(index) is not SliceStatus.UNTOUCHED:
+                self.show_slice(index)
+
+    @property
+    def volume(self) -> Volume:
+        """The scan."""
+        return self._case.volume
+
+    def add_next(self) -> bool:
+        """Add the next of our layers to the viewer, from the bottom up; False: all are there."""
+        if not self._waiting:
+            return False
+        self._viewer.add_layer(self._waiting.pop())
+        if not self._waiting:
+            self._viewer.layers.selection.active = self.human
+        return True
 
     @property
     def layers(self) -> tuple[Layer, ...]:

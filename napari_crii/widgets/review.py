@@ -48,3 +48,8 @@ class Review:
             at = self.patches.index(taken)
             self.current = self.patches[at - 1] if at else None
         return taken
+
+
+def outwards(indices: list[int], start: int) -> list[int]:
+    """Order slices by their distance from `start`."""
+    return sorted(indices, key=lambda i: (abs(i - start), i))
