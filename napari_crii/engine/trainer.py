@@ -27,6 +27,8 @@ from napari_crii.snapshot import load_snapshot
 from napari_crii.training import Stepped, TrainingConfig
 from napari_crii.training.tick import TickConfig, TickResult, publish, run_tick
 
+FIRST_STEPS = 250
+
 
 def main() -> None:
     """Learn once, as the first message asks, until done or until the window stops or goes."""
@@ -49,9 +51,11 @@ def lower_priority() -> None:
 
 
 def _learn(channel: Channel, request: Learn) -> LearningFinished:
-    # A new network has nothing to forget: it learns at the rate of a base run.
-    usual = 0.0 if request.checkpoint else TrainingConfig().learning_rate
-    config = TickConfig.with_overrides(request.iterations, request.learning_rate or usual)
+    # A new network has nothing to forget and all to learn: longer, at the rate of a base run.
+    usual = (0, 0.0) if request.checkpoint else (FIRST_STEPS, TrainingConfig().learning_rate)
+    config = TickConfig.with_overrides(
+        request.iterations or usual[0], request.learning_rate or usual[1]
+    )
     checkpoint = _start(request)
     snapshot = load_snapshot(Path(request.snapshot))
     result: TickResult | None = None
