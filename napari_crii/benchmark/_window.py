@@ -169,8 +169,9 @@ def _learn(viewer: Viewer, assistant: CriiAssistant, task: DemoTask, iterations:
     controller = assistant.controller
     controller.learns_on_accept = False
 
+    _gaps(lambda: viewer.dims.set_current_step(0, task.volume.slice_count // 2), _after())
+
     def act() -> None:
-        viewer.dims.set_current_step(0, task.volume.slice_count // 2)
         controller.accept_slice()
         controller.learn(LearningPlan(task.checkpoint, iterations))
 

@@ -28,10 +28,15 @@ from napari_crii.widgets.forms import Choice, SaveForm, TaskForm
 from napari_crii.widgets.keymap import shown_key
 from napari_crii.widgets.layer_binding import DISAGREEMENT, HUMAN, PROPOSAL
 from napari_crii.widgets.layers import can_be_annotated, volume_of
+from napari_crii.widgets.patches_layer import REASON_COLORS
 from napari_crii.widgets.state import AssistantState, Progress
 from napari_crii.widgets.task import Task
 
 SHIPPED_CHECKPOINT = "crii-lv-cine-mri.safetensors"
+LEGEND = "Boxes: " + ", ".join(
+    f'<span style="color:{color}">&#9632;</span> {reason}'
+    for reason, color in REASON_COLORS.items()
+)
 HOW_TO = (
     f"<b>{PROPOSAL}</b>: outline. <b>{HUMAN}</b>: filled; paint or erase on any slice to correct "
     f"its proposal. <b>{DISAGREEMENT}</b>: bright where errors are expected."
@@ -162,10 +167,12 @@ class CriiAssistant(QScrollArea):
             self.controller.accept_patch,
         )
         self._patch_words = words_label()
+        legend = words_label(LEGEND)
         return group(
             "3. Check where it doubts",
             row(self._previous, self._next, self._accept_patch),
             self._patch_words,
+            legend,
         )
 
     def _slice_group(self) -> QGroupBox:
@@ -301,8 +308,7 @@ def group(title: str, *widgets: QWidget) -> QGroupBox:
 
 
 def show_progress(bar: QProgressBar, progress: Progress) -> None:
-    """Show a progress; an idle one disappears."""
-    bar.setVisible(progress.running)
-    if progress.running:
-        bar.setMaximum(progress.total)
-        bar.setValue(progress.done)
+    """Show a progress; an idle bar is empty and keeps its place: a new layout costs a repaint."""
+    bar.setFormat("%p%" if progress.running else "")
+    bar.setMaximum(max(1, progress.total))
+    bar.setValue(progress.done)

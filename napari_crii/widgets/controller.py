@@ -31,6 +31,7 @@ from napari_crii.widgets.state import (
 from napari_crii.widgets.task import Task
 
 ZOOM_ON_PATCH = 2.5
+STAGE_MS = 15
 
 
 class AssistantController(QObject):
@@ -233,7 +234,7 @@ class AssistantController(QObject):
         if self.binding is not binding:
             return
         if binding.add_next():
-            QTimer.singleShot(0, lambda: self._add_layers(binding, task, then))
+            QTimer.singleShot(STAGE_MS, lambda: self._add_layers(binding, task, then))
             return
         self._viewer.reset_view()
         self._fit_zoom = camera_of(self._viewer).zoom
@@ -292,9 +293,10 @@ class AssistantController(QObject):
             return
         if self.case.publish(proposal):
             self.binding.show_slice(proposal.slice)
-        if self.proposing.progress.done == 1:
-            self._renew_patches()
         self._refresh()
+        if self.proposing.progress.done == 1:
+            # In a turn of its own: together with the slice it would stop the window.
+            QTimer.singleShot(0, self._renew_patches)
 
     def _on_proposed(self, seconds: float) -> None:
         self._renew_patches()

@@ -109,13 +109,13 @@ class LayerBinding:
         return self._case.volume
 
     def add_next(self) -> bool:
-        """Add the next of our layers to the viewer, from the bottom up; False: all are there."""
-        if not self._waiting:
-            return False
-        self._viewer.add_layer(self._waiting.pop())
-        if not self._waiting:
-            self._viewer.layers.selection.active = self.human
-        return True
+        """Add the next of our layers to the viewer, from the bottom up; False: all are ready."""
+        if self._waiting:
+            self._viewer.add_layer(self._waiting.pop())
+            if not self._waiting:
+                self._viewer.layers.selection.active = self.human
+            return True
+        return self.patches.warm_up(self.current_slice)
 
     @property
     def layers(self) -> tuple[Layer, ...]:

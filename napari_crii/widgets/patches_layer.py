@@ -2,6 +2,7 @@
 
 Rebuilding rectangles is the dearest thing that the window's thread does here (tens of ms), so it
 happens only when the queue is new; a patch that is done is removed, the current one is selected.
+The colour tells the reason: drawing words on the canvas would stop the window for 0.2 s at first.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from napari.layers import Shapes
 from numpy.typing import NDArray
 
-from napari_crii.patches import Patch, Reason
+from napari_crii.patches import Box, Patch, Reason
 from napari_crii.session import Case
 
 PATCHES = "Patches to check"
@@ -38,21 +39,28 @@ class PatchesLayer:
 
     def __init__(self, case: Case, grid: Mapping[str, Any]) -> None:
         self._shown: list[Patch] = []
+        self._warm = False
         self.layer = Shapes(
             None,
             ndim=3,
             name=PATCHES,
             features={"score": np.zeros(0), "reason": np.zeros(0, dtype=object)},
-            text={
-                "string": "{reason}",
-                "size": 9,
-                "color": "white",
-                "anchor": "upper_left",
-                "translation": [0, -3, 0],
-            },
             **grid,
         )
         self.layer.editable = False
+
+    def warm_up(self, index: int) -> bool:
+        """Draw one small box on slice `index`, then remove it; False: done.
+
+        The first box of a layer costs 0.1 s: it is paid while the scan opens, not while the
+        user works.
+        """
+        if self._warm:
+            self.show((), None)
+            return False
+        self._warm = True
+        self.show((Patch(index, Box(0, 0, 1, 1), 0.0, Reason.REGION),), None)
+        return True
 
     def show(self, patches: Sequence[Patch], current: Patch | None) -> None:
         """Draw the patches, and mark the current one."""
