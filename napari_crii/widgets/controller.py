@@ -53,7 +53,8 @@ class AssistantController(QObject):
         self.case: Case | None = None
         self.binding: LayerBinding | None = None
         self.learns_on_accept = True
-        self._opening = False
+        self._opening: Task | None = None
+        self._then: Callable[[], None] = lambda: None
         self._task: Task | None = None
         self._checkpoint: Path | None = None
         self.review: Review | None = None
@@ -76,12 +77,17 @@ class AssistantController(QObject):
             self.binding.restore()
             then()
             return
-        if self._opening:
+        if self._opening is not None:
+            if self._opening == task:
+                # The layers are on their way: what was asked last comes next.
+                self._then = then
+            else:
+                self.say("Another scan is being opened; try again in a moment.")
             return
         if not self._may_switch(task):
             self.say("The classes differ from those you are correcting; save and restart.", True)
             return
-        self._opening = True
+        self._opening, self._then = task, then
         self.say("Opening the scan.")
         if self.session is None or self.session.classes != task.classes:
             self.session = Session(task.classes)
@@ -93,7 +99,7 @@ class AssistantController(QObject):
             _ = task.volume.intensity
             return session.open(task.volume)
 
-        self._background.run(prepare, lambda case: self._show(case, task, then))
+        self._background.run(prepare, lambda case: self._show(case, task))
 
     def propose(self, task: Task, whole_volume: bool) -> None:
         """Propose the slice on display, or every slice nobody touched, that one first."""
@@ -212,10 +218,10 @@ class AssistantController(QObject):
             return True
         return not any(case.corrections for case in session.cases.values())
 
-    def _show(self, case: Case, task: Task, then: Callable[[], None]) -> None:
+    def _show(self, case: Case, task: Task) -> None:
         """Put a case on display, let the engine know its scan and its weights, then go on."""
         if self.case is case and self.binding is not None:
-            self._ready(task, then)
+            self._ready(task)
             return
         if self.binding is not None:
             # What is still being proposed belongs to the scan before.
@@ -227,33 +233,33 @@ class AssistantController(QObject):
         self.case = case
         self.review = Review(case)
         self.binding = LayerBinding(self._viewer, case, self.session.classes, strokes)
-        self._add_layers(self.binding, task, then)
+        self._add_layers(self.binding, task)
 
-    def _add_layers(self, binding: LayerBinding, task: Task, then: Callable[[], None]) -> None:
+    def _add_layers(self, binding: LayerBinding, task: Task) -> None:
         """Add one layer per turn of the event loop: four at once would stop the window."""
         if self.binding is not binding:
             return
         if binding.add_next():
-            QTimer.singleShot(STAGE_MS, lambda: self._add_layers(binding, task, then))
+            QTimer.singleShot(STAGE_MS, lambda: self._add_layers(binding, task))
             return
         self._viewer.reset_view()
         self._fit_zoom = camera_of(self._viewer).zoom
         self._bind_keys()
         self.proposing.open_scan(binding.volume)
-        self._ready(task, then)
+        self._ready(task)
 
-    def _ready(self, task: Task, then: Callable[[], None]) -> None:
+    def _ready(self, task: Task) -> None:
         """Take the task's weights, and go on."""
         if self._task is None or self._task.checkpoint != task.checkpoint:
             self._checkpoint = task.checkpoint
             if task.checkpoint is not None:
                 self.proposing.use_checkpoint(task.checkpoint)
         self._task = task
-        self._opening = False
+        self._opening = None
         assert self.case is not None
         self.say("Ready.", scan=scan_in_words(self.case), has_case=True)
         self._renew_patches()
-        then()
+        self._then()
 
     def _bind_keys(self) -> None:
         assert self.binding is not None
@@ -352,7 +358,7 @@ class AssistantController(QObject):
         self.say(f"Layer '{layer}' was taken away; it returns when you propose or draw again.")
 
     def _on_failure(self, error: BaseException) -> None:
-        self._opening = False
+        self._opening = None
         self.say(str(error) or type(error).__name__, True)
 
     def say(self, message: str, is_error: bool = False, **parts: object) -> None:
