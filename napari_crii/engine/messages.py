@@ -161,9 +161,18 @@ class LearningFinished:
 
 @dataclass(frozen=True)
 class Failed:
-    """A request could not be served; one sentence says why. The child goes on."""
+    """Something could not be done; one sentence says why. The child goes on.
+
+    Attributes
+    ----------
+    message
+        The sentence.
+    request
+        The proposal that failed; 0 where it was something else.
+    """
 
     message: str
+    request: int = 0
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class Engine:
             try:
                 message = self._channel.receive(wait=not self._queue)
             except queue.Empty:
-                with self._saying_why():
+                with self._saying_why(0 if self._request is None else self._request.request):
                     self._propose_next()
                 continue
             if message is None:
@@ -64,12 +64,12 @@ class Engine:
                 self._handle(message)
 
     @contextmanager
-    def _saying_why(self) -> Iterator[None]:
+    def _saying_why(self, request: int = 0) -> Iterator[None]:
         """Turn what a user can cause into a message; anything else is a defect and ends us."""
         try:
             yield
         except (CriiError, OSError, ValueError) as error:
-            self._channel.send(Failed(str(error)))
+            self._channel.send(Failed(str(error), request))
 
     def _handle(self, message: Message) -> None:
         match message:

@@ -104,7 +104,7 @@ class Proposing(QObject):
                 self._forget()
                 self._answers.finished(seconds)
             # The first failure is the cause; what fails after it only follows from it.
-            case Failed(text) if not self._failed:
+            case Failed(text, request) if not self._failed and request in (0, self._request):
                 self._failed = True
                 self._forget()
                 self._answers.failed(f"No proposal: {text}")
