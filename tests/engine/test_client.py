@@ -16,7 +16,8 @@ import pytest
 
 from napari_crii.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from napari_crii.disagreement import disagreement
-from napari_crii.engine.client import ENGINE, Child, EngineClient, TrainerClient, collect
+from napari_crii.engine.child import Child
+from napari_crii.engine.client import ENGINE, EngineClient, TrainerClient, collect
 from napari_crii.engine.messages import (
     CheckpointInUse,
     Closed,

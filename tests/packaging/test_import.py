@@ -16,7 +16,7 @@ HEAVY = {"SimpleITK", "napari", "numpy", "qtpy", "torch", "PyQt5", "PyQt6", "nib
 FLOORS_WITHOUT_TORCH = (
     *("_resources", "classes", "errors", "geometry", "patches", "volume"),
     *("calibration", "checkpoint_info", "io", "metrics", "phantom", "snapshot", "session"),
-    *("engine/client", "engine/messages"),
+    *("engine/child", "engine/client", "engine/messages"),
 )
 RIMS_WITHOUT_TORCH = ("_reader", "_sample_data", "_writer", "widgets")
 
