@@ -40,6 +40,10 @@ Classes = Annotated[
     ),
 ]
 Iterations = Annotated[int, typer.Option(min=1, help="Steps of eight crops.")]
+Crop = Annotated[int, typer.Option(min=16, help="Side of the crops, a multiple of 16 pixels.")]
+MixedPrecision = Annotated[
+    bool, typer.Option("--mixed-precision", help="Learn in bfloat16 where that is faster.")
+]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same weights.")]
 Neighbours = Annotated[int, typer.Option(min=0, help="Slices seen on either side.")]
 ScopeOption = Annotated[Scope, typer.Option(help="Standardise intensities per slice or volume.")]

@@ -16,10 +16,12 @@ from napari_crii.cli._output import Advance, JsonOption, note, progress_bar, wri
 from napari_crii.cli._training_options import (
     AssumedMm,
     Classes,
+    Crop,
     Groups,
     Images,
     Iterations,
     Labels,
+    MixedPrecision,
     Neighbours,
     NoMirror,
     PixelMm,
@@ -87,6 +89,8 @@ def crossval(
     classes: Classes = None,
     folds: Folds = 5,
     iterations: Iterations = 1500,
+    crop: Crop = 128,
+    mixed_precision: MixedPrecision = False,
     seed: Seed = 0,
     neighbours: Neighbours = 0,
     scope: ScopeOption = Scope.SLICE,
@@ -114,7 +118,12 @@ def crossval(
     from napari_crii.benchmark.crossval import CrossValidation
     from napari_crii.training import TrainingConfig
 
-    training = TrainingConfig(iterations=iterations, mirror_axes=recipe.mirror_axes)
+    training = TrainingConfig(
+        iterations=iterations,
+        crop=crop,
+        mirror_axes=recipe.mirror_axes,
+        mixed_precision=mixed_precision,
+    )
     plan = CrossValidation(images, labels, groups, names, recipe, training, folds, seed)
     _report_folds(plan, out, table, as_json)
 

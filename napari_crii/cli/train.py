@@ -13,10 +13,12 @@ from napari_crii.cli._output import Advance, JsonOption, progress_bar, version, 
 from napari_crii.cli._training_options import (
     AssumedMm,
     Classes,
+    Crop,
     Images,
     Iterations,
     Labels,
     MaybeGroups,
+    MixedPrecision,
     Neighbours,
     NoMirror,
     PixelMm,
@@ -64,6 +66,8 @@ class _Run:
     groups: Path | None
     classes: tuple[str, ...]
     iterations: int
+    crop: int
+    mixed_precision: bool
     seed: int
     recipe: RecipeChoice
     half: bool
@@ -77,6 +81,8 @@ def train(
     groups: MaybeGroups = None,
     classes: Classes = None,
     iterations: Iterations = 1500,
+    crop: Crop = 128,
+    mixed_precision: MixedPrecision = False,
     seed: Seed = 0,
     neighbours: Neighbours = 0,
     scope: ScopeOption = Scope.SLICE,
@@ -100,6 +106,8 @@ def train(
         groups=groups,
         classes=class_names(classes),
         iterations=iterations,
+        crop=crop,
+        mixed_precision=mixed_precision,
         seed=seed,
         recipe=RecipeChoice(neighbours, scope, not no_mirror, pixel_mm, assumed_mm),
         half=half,
@@ -160,7 +168,12 @@ def _train(run: _Run) -> dict[str, Any]:
     if run.without:
         facts["without"] = {"count": len(run.without), "patients": sorted(run.without)}
     fresh = new_checkpoint(numbered_classes(list(run.classes)), recipe, run.seed, facts)
-    config = TrainingConfig(iterations=run.iterations, mirror_axes=recipe.mirror_axes)
+    config = TrainingConfig(
+        iterations=run.iterations,
+        crop=run.crop,
+        mirror_axes=recipe.mirror_axes,
+        mixed_precision=run.mixed_precision,
+    )
     with progress_bar("learning") as advance:
         events = fit(fresh.network, data, config, np.random.default_rng(run.seed))
         _, loss = finished(events, advance)

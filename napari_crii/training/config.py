@@ -29,6 +29,9 @@ class TrainingConfig:
         Share of every batch drawn from slices marked as replay, where there are any.
     mirror_axes
         In-plane axes along which crops may be mirrored.
+    mixed_precision
+        Compute the network in bfloat16 where that loses nothing (autocast); weights, losses and
+        the optimiser stay in float32. Faster on processors and GPUs that know the type.
     """
 
     iterations: int = 1500
@@ -41,6 +44,7 @@ class TrainingConfig:
     ema_decay: float = 0.99
     replay: float = 0.5
     mirror_axes: tuple[int, ...] = (0, 1)
+    mixed_precision: bool = False
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot run."""

@@ -105,10 +105,10 @@ class _Step:
             group["lr"] = learning_rate(index, self._config)
         images, labels, weights = (part.to(self._device) for part in batch)
         images = images.contiguous(memory_format=torch.channels_last)
-        with seeded(seed, self._device):
+        with seeded(seed, self._device), self._autocast():
             logits = self._network(images)
-        loss = segmentation_loss(logits.coarse, labels, weights)
-        loss = loss + segmentation_loss(logits.refined, labels, weights)
+        loss = segmentation_loss(logits.coarse.float(), labels, weights)
+        loss = loss + segmentation_loss(logits.refined.float(), labels, weights)
         value = float(loss.detach())
         if not np.isfinite(value):
             return value
@@ -119,6 +119,10 @@ class _Step:
             return norm
         self._optimiser.step()
         return value
+
+    def _autocast(self) -> torch.autocast:
+        mixed = self._config.mixed_precision
+        return torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=mixed)
 
 
 def learning_rate(index: int, config: TrainingConfig) -> float:

@@ -265,3 +265,16 @@ def test_what_cannot_be_learnt_from_is_refused() -> None:
 def test_a_configuration_refuses_nonsense(nonsense: dict[str, float]) -> None:
     with pytest.raises(TrainingError):
         TrainingConfig(**nonsense)  # type: ignore[arg-type]
+
+
+def test_mixed_precision_learns_the_same_within_its_rounding() -> None:
+    plain, mixed, data = small_network(), small_network(), slices()
+    start = copy.deepcopy(plain)
+    run(plain, data)
+    run(mixed, data, replace(SHORT, mixed_precision=True))
+    assert all(p.dtype == torch.float32 for p in mixed.parameters())
+    assert not same_weights(plain, mixed)
+    ours, theirs, before = (
+        torch.cat([p.flatten() for p in n.parameters()]) for n in (mixed, plain, start)
+    )
+    assert (ours - theirs).norm() < 0.5 * (theirs - before).norm()
