@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +88,17 @@ def read_checkpoint_info(path: Path | str) -> CheckpointInfo:
     CheckpointError
         If the file is missing, not a checkpoint of napari-crii, or its digest does not agree.
     """
-    return verified_info(read_checkpoint_bytes(Path(path)), Path(path).name)
+    try:
+        state = os.stat(path)
+    except (OSError, ValueError):
+        return verified_info(read_checkpoint_bytes(Path(path)), Path(path).name)
+    return _info_of(Path(path), state.st_mtime_ns, state.st_size, state.st_ino)
+
+
+@lru_cache(maxsize=8)
+def _info_of(path: Path, _changed: int, _size: int, _inode: int) -> CheckpointInfo:
+    """Read a card once for every state of its file: a window asks often, and hashing takes time."""
+    return verified_info(read_checkpoint_bytes(path), path.name)
 
 
 def read_checkpoint_bytes(path: Path) -> bytes:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import queue
 from pathlib import Path
 
-import psutil
-
 from napari_crii.checkpoint import Checkpoint, load_checkpoint, new_checkpoint
 from napari_crii.classes import numbered_classes
 from napari_crii.engine.channel import Channel
@@ -21,6 +19,7 @@ from napari_crii.engine.messages import (
     LearningStepped,
     Ready,
 )
+from napari_crii.engine.priority import Yielding, yield_to
 from napari_crii.errors import CriiError
 from napari_crii.preprocessing import Preprocessing
 from napari_crii.snapshot import load_snapshot
@@ -32,7 +31,7 @@ FIRST_STEPS = 250
 
 def main() -> None:
     """Learn once, as the first message asks, until done or until the window stops or goes."""
-    lower_priority()
+    yield_to(Yielding.EVERYBODY)
     channel = Channel()
     channel.send(Ready("cpu"))
     request = channel.receive(wait=True)
@@ -42,12 +41,6 @@ def main() -> None:
         channel.send(_learn(channel, request))
     except (CriiError, OSError, ValueError) as error:
         channel.send(Failed(str(error)))
-
-
-def lower_priority() -> None:
-    """Yield to everything else on the machine, the window and the proposals first."""
-    process = psutil.Process()
-    process.nice(psutil.IDLE_PRIORITY_CLASS if psutil.WINDOWS else 19)
 
 
 def _learn(channel: Channel, request: Learn) -> LearningFinished:

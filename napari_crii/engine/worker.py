@@ -31,6 +31,7 @@ from napari_crii.engine.messages import (
     SliceProposed,
     UseCheckpoint,
 )
+from napari_crii.engine.priority import Yielding, yield_to
 from napari_crii.errors import CriiError
 from napari_crii.geometry import Geometry
 from napari_crii.inference import Predictor
@@ -135,4 +136,5 @@ class Engine:
 
 
 if __name__ == "__main__":
+    yield_to(Yielding.THE_WINDOW)
     Engine(Channel()).run()

@@ -142,6 +142,7 @@ class LayerBinding:
 
     def release(self) -> None:
         """Leave the layers as they are and no longer listen to them."""
+        self.patches.close()
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         self.human.events.paint.disconnect(self._on_paint)
         self.human.events.labels_update.disconnect(self._on_update)

@@ -1,8 +1,9 @@
 """The patches to check, as one Shapes layer.
 
 Rebuilding rectangles is the dearest thing that the window's thread does here (tens of ms), so it
-happens only when the queue is new; a patch that is done is removed, the current one is selected.
-The colour tells the reason: drawing words on the canvas would stop the window for 0.2 s at first.
+happens only when the queue is new, and a few boxes at a time, with turns of the event loop between
+them; a patch that is done is removed, the current one is selected. The colour tells the reason:
+drawing words on the canvas would stop the window for 0.2 s at first.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from napari.layers import Shapes
 from numpy.typing import NDArray
+from qtpy.QtCore import QObject, QTimer
 
 from napari_crii.patches import Box, Patch, Reason
 from napari_crii.session import Case
@@ -24,6 +26,8 @@ REASON_COLORS = {
     Reason.BOUNDARY: "#ffffff",
 }
 _LINE_PX = 0.7
+_BOXES_A_TURN = 10
+_TURN_MS = 15
 
 
 class PatchesLayer:
@@ -39,6 +43,8 @@ class PatchesLayer:
 
     def __init__(self, case: Case, grid: Mapping[str, Any]) -> None:
         self._shown: list[Patch] = []
+        self._waiting: list[Patch] = []
+        self._current: Patch | None = None
         self._warm = False
         self.layer = Shapes(
             None,
@@ -48,6 +54,20 @@ class PatchesLayer:
             **grid,
         )
         self.layer.editable = False
+        # Owned by a Qt object of this binding alone, so that it ends with it.
+        self._owner = QObject()
+        self._turns = QTimer(self._owner)
+        self._turns.setInterval(_TURN_MS)
+        self._turns.timeout.connect(self._draw_some)
+
+    @property
+    def drawing(self) -> bool:
+        """Whether boxes are still on their way."""
+        return self._turns.isActive()
+
+    def close(self) -> None:
+        """Draw no more."""
+        self._turns.stop()
 
     def warm_up(self, index: int) -> bool:
         """Draw one small box on slice `index`, then remove it; False: done.
@@ -63,35 +83,59 @@ class PatchesLayer:
         return True
 
     def show(self, patches: Sequence[Patch], current: Patch | None) -> None:
-        """Draw the patches, and mark the current one."""
-        if list(patches) != self._shown:
-            gone = [i for i, patch in enumerate(self._shown) if patch not in patches]
-            if gone and [p for p in self._shown if p in patches] == list(patches):
-                self.layer.selected_data = set(gone)
-                self.layer.remove_selected()
-            else:
-                self._draw(patches)
-            self._shown = list(patches)
-        chosen = {self._shown.index(current)} if current in self._shown else set()
+        """Draw the patches, a few in each turn of the event loop, and mark the current one."""
+        self._current = current
+        wanted = [*self._shown, *self._waiting]
+        if list(patches) != wanted and not self._take_out(patches, wanted):
+            self._draw(patches)
+        self._mark()
+
+    def _take_out(self, patches: Sequence[Patch], wanted: Sequence[Patch]) -> bool:
+        """Remove the boxes that are done, if that is all there is to do."""
+        if [p for p in wanted if p in patches] != list(patches):
+            return False
+        gone = [i for i, patch in enumerate(self._shown) if patch not in patches]
+        self._waiting = [p for p in self._waiting if p in patches]
+        if gone:
+            self.layer.selected_data = set(gone)
+            self.layer.remove_selected()
+            self._shown = [p for p in self._shown if p in patches]
+        return True
+
+    def _mark(self) -> None:
+        """Select the current patch, once it is drawn."""
+        chosen = {self._shown.index(self._current)} if self._current in self._shown else set()
         if set(self.layer.selected_data) != chosen:
             self.layer.selected_data = chosen
 
     def _draw(self, patches: Sequence[Patch]) -> None:
-        layer = self.layer
-        if len(layer.data):
-            layer.data = []
-        if not patches:
-            return
-        layer.add_rectangles(
-            [rectangle(p) for p in patches],
-            edge_color=[REASON_COLORS[p.reason] for p in patches],
-            face_color="transparent",
-            edge_width=_LINE_PX,
-        )
-        layer.features = {
-            "score": [p.score for p in patches],
-            "reason": [str(p.reason) for p in patches],
-        }
+        """Clear the layer and draw anew: at once if little, else from the next turn on."""
+        self._waiting, self._shown = list(patches), []
+        if len(self.layer.data):
+            self.layer.data = []
+        if len(patches) > 1:
+            self._turns.start()
+        else:
+            self._draw_some()
+
+    def _draw_some(self) -> None:
+        """Draw the next boxes; after the last of them, what is known about each."""
+        now, self._waiting = self._waiting[:_BOXES_A_TURN], self._waiting[_BOXES_A_TURN:]
+        if now:
+            self.layer.add_rectangles(
+                [rectangle(p) for p in now],
+                edge_color=[REASON_COLORS[p.reason] for p in now],
+                face_color="transparent",
+                edge_width=_LINE_PX,
+            )
+            self._shown += now
+            self._mark()
+        if not self._waiting:
+            self._turns.stop()
+            self.layer.features = {
+                "score": [p.score for p in self._shown],
+                "reason": [str(p.reason) for p in self._shown],
+            }
 
 
 def rectangle(patch: Patch) -> NDArray[np.float64]:

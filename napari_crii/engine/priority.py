@@ -1,0 +1,28 @@
+"""How much of the machine a child leaves to the others."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import psutil
+
+
+class Yielding(Enum):
+    """Before whom a process steps back when there are not enough processors.
+
+    The values are niceness on POSIX.
+    """
+
+    THE_WINDOW = 10
+    EVERYBODY = 19
+
+
+def yield_to(whom: Yielding) -> None:
+    """Lower the priority of this process."""
+    process = psutil.Process()
+    if not psutil.WINDOWS:
+        process.nice(max(process.nice(), whom.value))
+    elif whom is Yielding.EVERYBODY:
+        process.nice(psutil.IDLE_PRIORITY_CLASS)
+    else:
+        process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
