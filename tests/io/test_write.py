@@ -87,7 +87,7 @@ def test_maps_are_float32_in_nifti_and_tiff(tmp_path, oblique, rng):
         ("m.nii.gz", np.zeros((0, 2, 2), int), "integer labels"),
         ("m.png", np.zeros((2, 2, 2), int), "choose .nii.gz"),
         ("m.png", np.full((1, 2, 2), 65536), "65535"),
-        ("m.mha", np.zeros((2, 2, 2), int), "ends in .nii.gz"),
+        ("m.mhd", np.zeros((2, 2, 2), int), "ends in .nii.gz"),
         ("m", np.zeros((2, 2, 2), int), "ends in .nii.gz"),
     ],
 )
@@ -97,11 +97,13 @@ def test_what_a_format_cannot_hold_is_refused_before_writing(tmp_path, name, lab
     assert only(tmp_path) == set()
 
 
-def test_a_png_would_lose_the_voxel_size_and_is_refused(tmp_path, labels, oblique):
-    with pytest.raises(WriteError, match="voxel size"):
-        write_mask(tmp_path / "m.png", labels[:1], oblique)
-    with pytest.raises(WriteError, match="voxel size"):
-        write_map(tmp_path / "m.tif", labels[:1], oblique)
+@pytest.mark.parametrize("name", ["m.png", "m.tif"])
+def test_a_stack_with_a_size_is_no_image(tmp_path, labels, oblique, name):
+    with pytest.raises(WriteError, match="single image"):
+        write_mask(tmp_path / name, labels, oblique)
+    with pytest.raises(WriteError, match=r"single image|real numbers"):
+        write_map(tmp_path / name, labels, oblique)
+    assert only(tmp_path) == set()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
