@@ -67,9 +67,7 @@ def read_tiff_stack(
         series = _series(path, tiff)
         volumes, slices = _split(path, series)
         index, chosen = chosen_volume(path, volumes, volume_index)
-        first = index * slices
-        array = np.stack([series.pages[k].asarray() for k in range(first, first + slices)])
-        values = native(_without_alpha(path, array))
+        values = native(_without_alpha(path, _pages(series, index * slices, slices)))
         array, mended = (values, ()) if labels else finite(values)
         geometry, remarks = _geometry(tiff)
         return Volume(array, geometry, stem_of(path), chosen + remarks + mended)
@@ -90,6 +88,18 @@ def _series(path: str | Path, tiff: tifffile.TiffFile) -> Any:
     if len(series.pages) != math.prod(_outer(series).values()):
         raise ScanError(f"{path} does not hold one page per slice: save it as plain pages")
     return series
+
+
+def _pages(series: Any, first: int, count: int) -> Array:
+    """Return `count` pages from `first` on, (Z, Y, X) or (Z, Y, X, samples)."""
+    shape = (count, *series.keyframe.shape)
+    if count == len(series.pages):
+        # All at once: pages that lie one after the other are read in one go.
+        return np.asarray(series.asarray()).reshape(shape)
+    array = np.empty(shape, dtype=series.dtype)
+    for target, page in zip(array, series.pages[first : first + count], strict=True):
+        target[...] = page.asarray()
+    return array
 
 
 def _can_decode(page: Any) -> bool:

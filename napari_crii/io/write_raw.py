@@ -17,7 +17,7 @@ _NRRD_TYPES = {"u1": "uint8", "u2": "uint16", "u4": "uint32", "u8": "uint64", "f
 _META_TYPES = {"u1": "UCHAR", "u2": "USHORT", "u4": "UINT", "u8": "ULONG_LONG", "f4": "FLOAT"}
 
 
-def nrrd_bytes(array: Array, geometry: Geometry) -> bytes:
+def nrrd_bytes(array: Array, geometry: Geometry, packed: bool = True) -> bytes:
     """Return an attached NRRD in LPS; without directions where the scan has no size.
 
     Parameters
@@ -32,7 +32,7 @@ def nrrd_bytes(array: Array, geometry: Geometry) -> bytes:
         f"sizes: {_sizes(array)}",
         "kinds: domain domain domain",
         f"endian: {sys.byteorder}",
-        "encoding: gzip",
+        f"encoding: {'gzip' if packed else 'raw'}",
     ]
     if geometry.unit == "mm":
         steps = _steps(geometry)
@@ -40,11 +40,12 @@ def nrrd_bytes(array: Array, geometry: Geometry) -> bytes:
         lines.append("space directions: " + " ".join(f"({_joined(s, ',')})" for s in steps))
         lines.append(f"space origin: ({_joined(np.array(geometry.origin), ',')})")
     header = "\n".join(lines) + "\n\n"
-    packed = gzip.compress(np.ascontiguousarray(array).data, compresslevel=_FAST, mtime=0)
-    return header.encode("ascii") + packed
+    voxels = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+    content = gzip.compress(voxels, compresslevel=_FAST, mtime=0) if packed else voxels.tobytes()
+    return header.encode("ascii") + content
 
 
-def metaimage_bytes(array: Array, geometry: Geometry) -> bytes:
+def metaimage_bytes(array: Array, geometry: Geometry, packed: bool = True) -> bytes:
     """Return an attached MetaImage; without spacing where the scan has no size.
 
     Parameters
@@ -52,15 +53,16 @@ def metaimage_bytes(array: Array, geometry: Geometry) -> bytes:
     array
         (Z, Y, X) of unsigned integers or float32.
     """
-    packed = zlib.compress(np.ascontiguousarray(array).data, _FAST)
+    voxels = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+    content = zlib.compress(voxels, _FAST) if packed else voxels.tobytes()
     lines = [
         "ObjectType = Image",
         "NDims = 3",
         "BinaryData = True",
         f"BinaryDataByteOrderMSB = {sys.byteorder == 'big'}",
-        "CompressedData = True",
-        f"CompressedDataSize = {len(packed)}",
     ]
+    if packed:
+        lines += ["CompressedData = True", f"CompressedDataSize = {len(content)}"]
     if geometry.unit == "mm":
         directions = np.array(geometry.direction)[::-1].ravel()
         lines.append(f"TransformMatrix = {_joined(directions, ' ')}")
@@ -71,7 +73,7 @@ def metaimage_bytes(array: Array, geometry: Geometry) -> bytes:
         f"ElementType = MET_{_META_TYPES[_code(array)]}",
         "ElementDataFile = LOCAL\n",
     ]
-    return "\n".join(lines).encode("ascii") + packed
+    return "\n".join(lines).encode("ascii") + content
 
 
 def _code(array: Array) -> str:
