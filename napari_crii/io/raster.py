@@ -19,6 +19,7 @@ from napari_crii.volume import Volume
 
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_DEEP = ("I", "F")
 _WITH_ALPHA = ("LA", "La", "RGBA", "RGBa", "PA")
 
 Remarks = tuple[str, ...]
@@ -109,7 +110,7 @@ def _pixels(image: Image.Image, labels: bool) -> tuple[Array, Remarks]:
 def _depth_lost(image: Image.Image) -> Remarks:
     """Tell when Pillow shortens 16-bit colours to 8 bits."""
     stored = " ".join(str(tile[3]) for tile in getattr(image, "tile", ()))
-    if "16" in stored and np.dtype(np.asarray(image).dtype).itemsize == 1:
+    if "16" in stored and image.mode not in _DEEP and not image.mode.startswith("I;"):
         return ("16-bit colours were shortened to 8 bits",)
     return ()
 
