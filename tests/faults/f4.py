@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from napari_crii.errors import GeometryError, ScanError
-from napari_crii.io import dicom, nifti, raster, read_scan
+from napari_crii.io import dicom, metaimage, nifti, nrrd, raster, read_scan
 from napari_crii.volume import Volume
-from tests.faults import f4_dicom, f4_files, f4_nifti
+from tests.faults import f4_dicom, f4_files, f4_nifti, f4_raw
 from tests.faults.child import in_child, limit_memory, limit_time, peak, reset_peak, unlimit_time
 from tests.faults.frame import Verdict, main
 from tests.faults.grids import corners
@@ -26,7 +26,7 @@ FULL = 700
 ALLOWANCE = 300 << 20
 LONGEST = 300
 # Readers are imported when first needed; a child must not pay for that.
-WARM = (dicom, nifti, raster)
+WARM = (dicom, metaimage, nifti, nrrd, raster)
 
 # What betrays code instead of telling about the file.
 _INTERNAL = re.compile(
@@ -35,13 +35,14 @@ _INTERNAL = re.compile(
 )
 # A refusal must hold a field or a rule: what the file has, or lacks, or what it would have to be.
 _RULE = re.compile(
-    r"does not exist|empty|neither|truncated|damaged|another kind|promises|expected|cut|CRC|checksum"
+    r"does not exist|empty|neither|truncated|damaged|another kind|promises|expected|CRC|checksum"
     r"|readable DICOM folder: |multi-frame|volumes|colours|transfer syntax|compressed|no codec"
     r"|Rows and Columns|Pixel ?Spacing|pixel spacing|spacing|Image(Orientation|Position)Patient"
     r"|[Oo]rientation|directions?|perpendicular|even stack|stacks|same position|where they lie"
     r"|size|shape|photometric|Photometric|bits|[Bb]its ?(Stored|Allocated)|slope|no frames|finite"
     r"|number|value|type|length|more pixels|memory|holds no (DICOM )?images?|not a DICOM file"
-    r"|affine|axes|qform|sform|infinite|magic|unit|offset|element|decompresses|Pixel Data",
+    r"|affine|axes|qform|sform|infinite|magic|unit|offset|element|decompresses|follow the voxels"
+    r"|frames|another size|half|pair|Pixel Data|header|data file|encoding|sizes|endian|field|space",
 )
 
 
@@ -139,6 +140,10 @@ FAMILIES: tuple[tuple[str, Family, int], ...] = (
     ("NIfTI field", f4_nifti.mutated, 7),
     ("NIfTI bytes", f4_nifti.flipped, 3),
     ("NIfTI bomb", f4_nifti.bomb, 1),
+    ("raw field", f4_raw.mutated, 6),
+    ("raw cut", f4_raw.cut, 3),
+    ("raw bytes", f4_raw.flipped, 3),
+    ("detached", f4_raw.detached, 3),
     ("DICOM cut", f4_dicom.cut, 3),
     ("DICOM element", f4_dicom.mutated, 7),
     ("DICOM type", f4_dicom.mistyped, 4),

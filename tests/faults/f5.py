@@ -44,6 +44,10 @@ def check(seed: int, folder: Path) -> Verdict:
     tilt = TILTS[rng.choice(4, p=[0.2, 0.2, 0.45, 0.15])]
     base = random_affine(rng, tilt)
     shape = tuple(int(n) for n in rng.permutation([3, 4, 5]) + rng.integers(0, 3))
+    if go is opened and not suffix.startswith(".nii") and tilt == "sheared":
+        # Written by SimpleITK, which has no sheared grids.
+        tilt = "oblique"
+        base = random_affine(rng, tilt)
     voxels = _voxels(rng, shape, go)
     truth = reordered(voxels, base, order)
     words = f"{name} {suffix} {voxels.dtype} {tilt} axes {order[0]} flips {order[1]}"
@@ -81,7 +85,9 @@ def opened(
 ) -> Iterator[str]:
     """Another library writes a scan; we read it."""
     path = folder / f"scan{suffix}"
-    if _is_sheared(truth[1]) or rng.random() < 0.5:
+    if not suffix.startswith(".nii"):
+        readers.write_by_simpleitk(path, *truth)
+    elif _is_sheared(truth[1]) or rng.random() < 0.5:
         forms = "sform" if _is_sheared(truth[1]) else _FORMS[rng.integers(3)]
         readers.write_by_nibabel(path, *truth, forms)
     else:
@@ -181,6 +187,9 @@ ROUTES = (
     ("saved map", ".nii.gz", saved_map),
     ("opened scan", ".nii", opened),
     ("opened scan", ".nii.gz", opened),
+    ("opened scan", ".nrrd", opened),
+    ("opened scan", ".mha", opened),
+    ("opened scan", ".mhd", opened),
     ("DICOM series", ".nii", dicom),
     ("DICOM series", ".nii.gz", dicom),
 )

@@ -1,0 +1,83 @@
+"""Values of DICOM elements, which may be absent, empty or malformed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+
+
+def value(data: pydicom.Dataset, keyword: str, default: Any) -> Any:
+    """Return an element's value; `default` where it is absent or empty.
+
+    Raises
+    ------
+    ValueError
+        If the bytes of the element are no value of its type.
+    """
+    try:
+        found = data.get(keyword)
+    # Values are converted when first asked for, and hostile bytes end in any exception.
+    except Exception as error:
+        raise ValueError(f"{keyword} holds no value of its type") from error
+    return default if found is None or found == "" else found
+
+
+def number(data: pydicom.Dataset, keyword: str, default: float) -> float:
+    """Return an element's one number; `default` where it is absent or empty.
+
+    Raises
+    ------
+    ValueError
+        If it is no number, or several.
+    """
+    found = value(data, keyword, default)
+    try:
+        return float(found)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{keyword} must hold one number") from error
+
+
+def whole(data: pydicom.Dataset, keyword: str, default: int) -> int:
+    """Return an element's one whole number; `default` where it is absent or empty.
+
+    Raises
+    ------
+    ValueError
+        If it is no whole number.
+    """
+    found = number(data, keyword, default)
+    if not found.is_integer():
+        raise ValueError(f"{keyword} must hold one whole number")
+    return int(found)
+
+
+def numbers(data: pydicom.Dataset, keyword: str, count: int) -> NDArray[np.float64] | None:
+    """Return an element's numbers, or None where it is absent.
+
+    Raises
+    ------
+    ValueError
+        If they are not `count` finite numbers.
+    """
+    found = value(data, keyword, None)
+    if found is None:
+        return None
+    try:
+        array = np.array(found, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{keyword} must hold {count} finite numbers") from error
+    if array.shape != (count,) or not np.isfinite(array).all():
+        raise ValueError(f"{keyword} must hold {count} finite numbers")
+    return array
+
+
+def thickness(data: pydicom.Dataset) -> float | None:
+    """Return the distance to the next slice in mm, or None where it is not told."""
+    for keyword in ("SpacingBetweenSlices", "SliceThickness"):
+        found = abs(number(data, keyword, 0.0))
+        if found > 0:
+            return found
+    return None
