@@ -54,6 +54,20 @@ def whole(data: pydicom.Dataset, keyword: str, default: int) -> int:
     return int(found)
 
 
+def flag(data: pydicom.Dataset, keyword: str) -> bool:
+    """Return an element that is 0 or 1; False where it is absent or empty.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else.
+    """
+    found = whole(data, keyword, 0)
+    if found not in (0, 1):
+        raise ValueError(f"{keyword} must be 0 or 1, not {found}")
+    return bool(found)
+
+
 def numbers(data: pydicom.Dataset, keyword: str, count: int) -> NDArray[np.float64] | None:
     """Return an element's numbers, or None where it is absent.
 

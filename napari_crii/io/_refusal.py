@@ -56,6 +56,8 @@ def refusing(path: str | Path, kind: str) -> Iterator[None]:
 
 def malformed(error: BaseException) -> str:
     """Say what a parser's failure means for the file, in words that need no knowledge of code."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
     text = str(error)
     for pattern, words in _IN_WORDS:
         if found := re.search(pattern, text):

@@ -20,7 +20,7 @@ from pydicom.uid import UID
 from napari_crii.errors import ScanError
 from napari_crii.io._deflated import refuse_bomb
 from napari_crii.io._dicom_checks import check_length, check_scale
-from napari_crii.io._elements import number, numbers, thickness, value, whole
+from napari_crii.io._elements import flag, number, numbers, thickness, value, whole
 from napari_crii.io._refusal import refusing
 from napari_crii.io.dicom_frames import GROUP_KEYWORDS, FrameFacts, frame_facts
 from napari_crii.io.kinds import looks_like_dicom
@@ -225,7 +225,7 @@ def _header(path: Path, data: pydicom.Dataset) -> Header:
         samples=whole(data, "SamplesPerPixel", 1),
         bits_allocated=whole(data, "BitsAllocated", 16),
         bits_stored=whole(data, "BitsStored", whole(data, "BitsAllocated", 16)),
-        signed=bool(whole(data, "PixelRepresentation", 0)),
+        signed=flag(data, "PixelRepresentation"),
         photometric=str(value(data, "PhotometricInterpretation", "")),
         slope=number(data, "RescaleSlope", 1.0),
         intercept=number(data, "RescaleIntercept", 0.0),

@@ -17,6 +17,7 @@ from napari_crii.volume import Volume
 
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
 _BAND = 256
+_PHOTOMETRIC = 262
 _WITH_ALPHA = ("LA", "La", "RGBA", "RGBa", "PA")
 
 Remarks = tuple[str, ...]
@@ -50,6 +51,9 @@ def read_raster(path: str | Path, labels: bool = False) -> Volume:
         with Image.open(os.fspath(path), formats=(kind,)) as image:
             if getattr(image, "n_frames", 1) != 1:
                 raise ScanError(f"{path} holds several images, but a scan is one file per image")
+            if kind == "TIFF" and _PHOTOMETRIC not in getattr(image, "tag_v2", ()):
+                # Pillow would take white for 0 and turn the grey values over.
+                raise ScanError(f"{path} does not tell its PhotometricInterpretation")
             array, converted = _pixels(image, labels)
         grey, collapsed = _without_equal_channels(array)
         values = native(grey)

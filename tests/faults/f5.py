@@ -7,7 +7,7 @@ with the truth in space: voxels after mapping by geometry, the eight corners, ty
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,7 @@ from tests.faults.series import write_series
 FULL = 2500
 _FORMS = ("sform", "qform", "both")
 Truth = tuple[Array, Affine]
+Route = Callable[[Path, str, Truth, Truth, np.random.Generator], Iterator[str]]
 
 
 def check(seed: int, folder: Path) -> Verdict:
@@ -164,12 +165,12 @@ def _is_sheared(affine: Affine) -> bool:
     return bool(np.abs(axes.T @ axes - np.eye(3)).max() > 1e-6)
 
 
-def _voxels(rng: np.random.Generator, shape: tuple[int, ...], go: object) -> Array:
+def _voxels(rng: np.random.Generator, shape: tuple[int, ...], go: Route) -> Array:
     """Return voxels of a type that the route can carry, all of it used."""
     if go is saved_map:
         return rng.normal(size=shape).astype(np.float32)
-    types = {saved: ("u1", "u2", "u4"), dicom: ("u1", "u2", "i2")}
-    choices = types.get(go, ("u1", "i1", "u2", "i2", "u4", "i4", "f4", "f8"))  # type: ignore[call-overload]
+    types: dict[Route, tuple[str, ...]] = {saved: ("u1", "u2", "u4"), dicom: ("u1", "u2", "i2")}
+    choices = types.get(go, ("u1", "i1", "u2", "i2", "u4", "i4", "f4", "f8"))
     kind = np.dtype(choices[rng.integers(len(choices))])
     if kind.kind == "f":
         return rng.normal(size=shape).astype(kind)
