@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom.tag import BaseTag, Tag
 
 
 def value(data: pydicom.Dataset, keyword: str, default: Any) -> Any:
@@ -17,8 +19,10 @@ def value(data: pydicom.Dataset, keyword: str, default: Any) -> Any:
     ValueError
         If the bytes of the element are no value of its type.
     """
+    tag = _tag(keyword)
     try:
-        found = data.get(keyword)
+        # Most elements asked for are absent, and looking up their names is what takes the time.
+        found = data[tag].value if tag in data else None
     # Values are converted when first asked for, and hostile bytes end in any exception.
     except Exception as error:
         raise ValueError(f"{keyword} holds no value of its type") from error
@@ -66,6 +70,11 @@ def flag(data: pydicom.Dataset, keyword: str) -> bool:
     if found not in (0, 1):
         raise ValueError(f"{keyword} must be 0 or 1, not {found}")
     return bool(found)
+
+
+@cache
+def _tag(keyword: str) -> BaseTag:
+    return Tag(keyword)
 
 
 def numbers(data: pydicom.Dataset, keyword: str, count: int) -> NDArray[np.float64] | None:

@@ -125,13 +125,13 @@ def read_headers(paths: Iterable[Path]) -> tuple[list[Header], tuple[str, ...]]:
     """
     headers: list[Header] = []
     ignored: list[str] = []
-    for path in paths:
-        if path.name.startswith(".") or path.name.upper() == "DICOMDIR":
-            continue
-        if looks_like_dicom(path):
-            headers.extend(read_header(path))
-        else:
-            ignored.append(path.name)
+    named = (p for p in paths if not p.name.startswith(".") and p.name.upper() != "DICOMDIR")
+    with quiet_about_uids():
+        for path in named:
+            if looks_like_dicom(path):
+                headers.extend(_read_header(path))
+            else:
+                ignored.append(path.name)
     if not ignored:
         return headers, ()
     return headers, (f"{len(ignored)} files that are not DICOM were ignored, as {ignored[0]}",)
@@ -145,7 +145,12 @@ def read_header(path: Path) -> tuple[Header, ...]:
     ScanError
         If the file is no DICOM, truncated, or promises more pixels than it can hold.
     """
-    with refusing(path, "DICOM file"), quiet_about_uids(), open(path, "rb") as stream:
+    with quiet_about_uids():
+        return _read_header(path)
+
+
+def _read_header(path: Path) -> tuple[Header, ...]:
+    with refusing(path, "DICOM file"), open(path, "rb") as stream:
         refuse_bomb(path)
         try:
             data = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=_TAGS)
