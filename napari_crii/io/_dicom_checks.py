@@ -35,5 +35,5 @@ def check_scale(path: Path, slope: float, intercept: float, bits: int) -> None:
         If values would become infinite.
     """
     largest = abs(slope) * 2.0 ** min(bits, 64) + abs(intercept)
-    if np.isfinite(largest) and largest > np.finfo(np.float32).max:
+    if np.isfinite(largest) and largest > float(np.finfo(np.float32).max):
         raise ScanError(f"{path} has a rescale slope of {slope:g}, which makes values infinite")

@@ -108,6 +108,8 @@ def _weights_differ(path: Path, content: Checkpoint) -> str:
 WRITERS = (
     Writer("mask.nii", _labels, _write_grid(write_mask), _grid_differs),
     Writer("mask.nii.gz", _labels, _write_grid(write_mask), _grid_differs),
+    Writer("mask.nrrd", _labels, _write_grid(write_mask), _grid_differs),
+    Writer("mask.mha", _labels, _write_grid(write_mask), _grid_differs),
     Writer("mask.png", _flat_labels, _write_flat(write_mask), _png_differs),
     Writer("map.nii.gz", _values, _write_grid(write_map), _grid_differs),
     Writer("map.tif", _flat_values, _write_flat(write_map), _tiff_differs),

@@ -184,8 +184,12 @@ def _voxels(rng: np.random.Generator, shape: tuple[int, ...], go: Route) -> Arra
 ROUTES = (
     ("saved mask", ".nii", saved),
     ("saved mask", ".nii.gz", saved),
+    ("saved mask", ".nrrd", saved),
+    ("saved mask", ".mha", saved),
     ("saved map", ".nii", saved_map),
     ("saved map", ".nii.gz", saved_map),
+    ("saved map", ".nrrd", saved_map),
+    ("saved map", ".mha", saved_map),
     ("opened scan", ".nii", opened),
     ("opened scan", ".nii.gz", opened),
     ("opened scan", ".nrrd", opened),
@@ -193,6 +197,8 @@ ROUTES = (
     ("opened scan", ".mhd", opened),
     ("DICOM series", ".nii", dicom),
     ("DICOM series", ".nii.gz", dicom),
+    ("DICOM series", ".nrrd", dicom),
+    ("DICOM series", ".mha", dicom),
 )
 
 if __name__ == "__main__":
