@@ -20,6 +20,7 @@ _IN_WORDS = (
     (r"data stream|while decompressing|not a gzip|incorrect header", "its packing is damaged"),
     (r"xpected \d+ bytes|file ended|Truncated File|ended before", "it is truncated"),
     (r"\((\d+ pixels)\) exceeds limit", r"its \1 are more than can be opened safely"),
+    (r"corrupted IFD", "its directory of tags is damaged"),
     (r"Missing dimensions", "it does not tell its size"),
     (r"color space conversion", "its colours have more than 8 bits"),
     (r"no pixel data", "it holds no Pixel Data"),

@@ -13,7 +13,8 @@ from napari_crii.geometry import CORNER_TOLERANCE_MM, Geometry
 def require_agreement(path: Path, geometry: Geometry, shape: tuple[int, ...]) -> None:
     """Refuse a file whose eight corners SimpleITK puts elsewhere.
 
-    Sheared grids, and names and sizes that it does not read, are passed over: there it has no opinion.
+    Sheared grids, and names and sizes that it does not read, are passed over: there it has no
+    opinion.
 
     Raises
     ------

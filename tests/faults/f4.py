@@ -44,7 +44,8 @@ _RULE = re.compile(
     r"|number|value|type|length|more pixels|memory|holds no (DICOM )?images?|not a DICOM file"
     r"|affine|axes|qform|sform|infinite|magic|unit|offset|element|decompresses|follow the voxels"
     r"|frames|another size|half|pair|Pixel Data|header|data file|encoding|sizes|endian|field|space"
-    r"|pixels are|[Nn]o such file|voxels as text|several files|axis without|begin (with|as)|must be",
+    r"|pixels are|[Nn]o such file|voxels as text|several files|axis without"
+    r"|begin (with|as)|must be",
 )
 
 

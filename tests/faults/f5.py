@@ -130,6 +130,8 @@ def _others(path: Path, base: Truth, truth: Truth) -> Iterator[str]:
     """Read a file of ours by every library that can."""
     if path.name.endswith((".nii", ".nii.gz")):
         yield _differences("nibabel", readers.by_nibabel(path), base, truth)
+    if path.suffix == ".nrrd":
+        yield _differences("pynrrd", readers.by_pynrrd(path), base, truth)
     # SimpleITK has no sheared grids.
     if not _is_sheared(truth[1]):
         yield _differences("SimpleITK", readers.by_simpleitk(path), base, truth)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
+import nrrd
 import numpy as np
 import pydicom
 import SimpleITK as sitk
@@ -25,6 +26,16 @@ def by_nibabel(path: Path) -> Reading:
     affine = np.asarray(RAS_LPS @ image.affine)[:, [2, 1, 0, 3]]
     # `get_fdata` would make float64 of everything.
     return np.asarray(image.dataobj).T, affine
+
+
+def by_pynrrd(path: Path) -> Reading:
+    array, header = nrrd.read(str(path))
+    assert header["space"] == "left-posterior-superior"
+    affine = np.eye(4)
+    # One row for each axis, the fastest first.
+    affine[:3, :3] = np.array(header["space directions"])[::-1].T
+    affine[:3, 3] = header["space origin"]
+    return array.T, affine
 
 
 def by_simpleitk(path: Path) -> Reading:
