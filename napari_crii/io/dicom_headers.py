@@ -41,7 +41,8 @@ _PHASES = (
 _TAGS = [Tag(keyword) for keyword in (*_KEYWORDS, *_PHASES, *GROUP_KEYWORDS)]
 _PIXEL_DATA = b"\xe0\x7f\x10\x00"
 _NATIVE = ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
-_PLAIN = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")
+_EXPLICIT = "1.2.840.10008.1.2.1"
+_PLAIN = ("1.2.840.10008.1.2", _EXPLICIT)
 _NO_SCANS = ("SEG", "RTDOSE")
 _LARGEST_COMPRESSION = 1000
 _ALWAYS_PLAUSIBLE_BYTES = 64 << 20
@@ -200,7 +201,9 @@ def _pixels_at(stream: BinaryIO, header: Header) -> int | None:
     element = stream.read(12)
     if element[:4] != _PIXEL_DATA:
         return None
-    explicit = element[4:6] in (b"OW", b"OB")
+    explicit = header.transfer_syntax == _EXPLICIT
+    if explicit and element[4:6] not in (b"OW", b"OB"):
+        return None
     at = stop + (12 if explicit else 8)
     length = int.from_bytes(element[8:12] if explicit else element[4:8], "little")
     wanted = _promised(header)

@@ -28,9 +28,12 @@ Remarks = tuple[str, ...]
 
 
 def tiff_pages(path: str | Path) -> int:
-    """Return how many pages a TIFF has; errors as `read_tiff_stack`."""
+    """Return how many pages a TIFF has; errors as `read_tiff_stack`.
+
+    Large stacks of ImageJ describe their first page only: what they say of themselves counts.
+    """
     with refusing(path, "TIFF image"), tifffile.TiffFile(path) as tiff:
-        return len(tiff.pages)
+        return max([len(tiff.pages), *(math.prod(_outer(s).values()) for s in tiff.series)])
 
 
 def tiff_volumes(path: str | Path) -> int:
@@ -85,18 +88,17 @@ def _series(path: str | Path, tiff: tifffile.TiffFile) -> Any:
     if page.compression != 1 and not _can_decode(page):
         name = tifffile.COMPRESSION(page.compression).name
         raise ScanError(f"{path} is packed as {name}, which needs pip install imagecodecs")
-    if len(series.pages) != math.prod(_outer(series).values()):
-        raise ScanError(f"{path} does not hold one page per slice: save it as plain pages")
     return series
 
 
 def _pages(series: Any, first: int, count: int) -> Array:
     """Return `count` pages from `first` on, (Z, Y, X) or (Z, Y, X, samples)."""
-    shape = (count, *series.keyframe.shape)
-    if count == len(series.pages):
+    total = math.prod(_outer(series).values())
+    if count == total or len(series.pages) != total:
         # All at once: pages that lie one after the other are read in one go.
-        return np.asarray(series.asarray()).reshape(shape)
-    array = np.empty(shape, dtype=series.dtype)
+        array = np.asarray(series.asarray()).reshape(total, *series.keyframe.shape)
+        return array[first : first + count]
+    array = np.empty((count, *series.keyframe.shape), dtype=series.dtype)
     for target, page in zip(array, series.pages[first : first + count], strict=True):
         target[...] = page.asarray()
     return array

@@ -18,6 +18,7 @@ from napari_crii.errors import ScanError
 from napari_crii.geometry import Geometry
 from napari_crii.io import dicom_pixels, is_scan, read_scan, volume_count
 from napari_crii.io.dicom import open_series, preview_slice
+from napari_crii.io.dicom_headers import read_header
 from tests.io.conftest import mr_slice
 
 
@@ -309,6 +310,16 @@ def test_plain_pixels_equal_pydicoms_whatever_stands_in_unused_bits(
     found = {round(float(np.abs(a.astype(float)).sum())) for a in volume.array}
     assert found == {round(float(np.abs(a.astype(float)).sum())) for a in expected.values()}
     assert volume.array.dtype == next(iter(expected.values())).dtype
+
+
+def test_pixels_of_an_unknown_kind_are_left_to_the_decoder(write_series, phases):
+    folder = write_series(phases[0])
+    for file in folder.iterdir():
+        content = file.read_bytes()
+        at = content.rindex(b"\xe0\x7f\x10\x00OW")
+        file.write_bytes(content[: at + 4] + b"UN" + content[at + 6 :])
+        assert read_header(file)[0].pixels_at is None
+    np.testing.assert_array_equal(read_scan(folder).array, phases[0])
 
 
 def test_implicit_vr_is_read_alike(write_series, phases, oblique):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
-import shutil
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,33 +15,9 @@ from hypothesis import strategies as st
 from napari_crii.errors import ScanError
 from napari_crii.geometry import Geometry
 from napari_crii.io import is_scan, read_mask, read_scan, volume_count
+from tests.io.raw_files import DIRECTIONS, itk_geometry, itk_image, mha, nrrd, refusal
 
 SUFFIXES = [".nrrd", ".nhdr", ".mha", ".mhd"]
-
-
-def itk_image(array: np.ndarray, geometry: Geometry, vector: bool = False) -> sitk.Image:
-    image = sitk.GetImageFromArray(array, isVector=vector)
-    if image.GetDimension() == 3:
-        image.SetSpacing(geometry.spacing[::-1])
-        image.SetOrigin(geometry.origin)
-        image.SetDirection(np.array(geometry.direction)[::-1].T.ravel())
-    return image
-
-
-def itk_geometry(path: Path) -> Geometry:
-    image = sitk.ReadImage(str(path))
-    affine = np.eye(4)
-    affine[:3, :3] = (np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing())[:, ::-1]
-    affine[:3, 3] = image.GetOrigin()
-    return Geometry.from_affine(affine)
-
-
-def refusal(path: Path) -> str:
-    with pytest.raises(ScanError) as caught:
-        read_scan(path)
-    assert path.name in str(caught.value)
-    assert len(str(caught.value).splitlines()) == 1
-    return str(caught.value)
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -154,176 +128,6 @@ def test_a_flat_image_is_one_slice_with_its_pixel_size(tmp_path, rng):
         assert any("thickness is unknown" in r for r in volume.remarks)
 
 
-def nrrd(path: Path, array: np.ndarray, *lines: str, encoding: str = "raw") -> Path:
-    """Write a NRRD by hand; `array` has the slowest axis first."""
-    kinds = {"u1": "uchar", "i2": "short", "u2": "ushort", "f4": "float"}
-    head = [
-        "NRRD0005",
-        "# made by hand",
-        f"type: {kinds[array.dtype.str[1:]]}",
-        f"dimension: {array.ndim}",
-        "sizes: " + " ".join(str(n) for n in array.shape[::-1]),
-        f"encoding: {encoding}",
-        *lines,
-    ]
-    if not any("endian" in line for line in lines):
-        head.append("endian: little")
-    content = array.tobytes() if encoding == "raw" else gzip.compress(array.tobytes())
-    path.write_bytes("\n".join(head).encode() + b"\n\n" + content)
-    return path
-
-
-DIRECTIONS = "space directions: (0,2,0) (-3,0,0) (0,0,4)"
-ORIGIN = "space origin: (10,20,30)"
-
-
-@pytest.mark.parametrize(
-    ("space", "signs"),
-    [
-        ("left-posterior-superior", (1, 1, 1)),
-        ("LPS", (1, 1, 1)),
-        ("right-anterior-superior", (-1, -1, 1)),
-        ("RAS", (-1, -1, 1)),
-        ("left-anterior-superior", (1, -1, 1)),
-        ("LAS", (1, -1, 1)),
-    ],
-)
-def test_spaces_are_turned_to_lps_as_simpleitk_turns_them(tmp_path, scan, space, signs):
-    path = nrrd(tmp_path / "a.nrrd", scan.array, f"space: {space}", DIRECTIONS, ORIGIN)
-    volume = read_scan(path)
-    matrix = np.diag([*signs, 1.0]) @ np.array(
-        [[0, -3, 0, 10], [2, 0, 0, 20], [0, 0, 4, 30], [0, 0, 0, 1.0]]
-    )
-    expected = Geometry.from_affine(matrix[:, [2, 1, 0, 3]])
-    assert volume.geometry.coincides(expected, volume.shape)
-    assert volume.geometry.coincides(itk_geometry(path), volume.shape)
-    assert volume.remarks == ()
-    np.testing.assert_array_equal(volume.array, scan.array)
-
-
-def test_a_space_without_a_name_is_taken_as_lps_and_told(tmp_path, scan):
-    path = nrrd(tmp_path / "a.nrrd", scan.array, "space dimension: 3", DIRECTIONS, ORIGIN)
-    volume = read_scan(path)
-    assert volume.geometry.coincides(itk_geometry(path), volume.shape)
-    assert any("orientation unknown" in r for r in volume.remarks)
-
-
-def test_spacings_alone_tell_size_but_no_orientation(tmp_path, scan):
-    volume = read_scan(nrrd(tmp_path / "a.nrrd", scan.array, "spacings: 1.5 2.5 3.5"))
-    assert volume.geometry.spacing == (3.5, 2.5, 1.5)
-    assert any("orientation unknown" in r for r in volume.remarks)
-    bare = read_scan(nrrd(tmp_path / "b.nrrd", scan.array))
-    assert bare.geometry.unit == "px"
-
-
-def test_a_sheared_nrrd_keeps_its_shear(tmp_path, scan):
-    sheared = "space directions: (2,0,0) (0,3,0) (0,1,4)"
-    volume = read_scan(nrrd(tmp_path / "a.nrrd", scan.array, "space: LPS", sheared, ORIGIN))
-    assert volume.geometry.is_sheared
-    corner = volume.geometry.corners(volume.shape)[-1]
-    np.testing.assert_allclose(corner, (10 + 2 * 8, 20 + 3 * 6 + 1 * 4, 30 + 4 * 4))
-
-
-@pytest.mark.parametrize("encoding", ["raw", "gzip"])
-def test_a_list_that_varies_fastest_is_volumes_voxel_by_voxel(tmp_path, rng, encoding):
-    array = rng.integers(0, 999, (4, 5, 6, 7)).astype(np.int16)
-    path = nrrd(
-        tmp_path / "a.nrrd", array, "space: LPS", "kinds: list domain domain domain",
-        f"{DIRECTIONS.replace(': ', ': none ')}", ORIGIN, encoding=encoding,
-    )  # fmt: skip
-    assert volume_count(path) == 7
-    np.testing.assert_array_equal(read_scan(path, 5).array, array[..., 5])
-    assert read_scan(path, 5).array.flags["C_CONTIGUOUS"]
-
-
-def test_alpha_is_dropped_and_this_is_told(tmp_path, rng):
-    array = rng.integers(0, 255, (3, 4, 5, 4)).astype(np.uint8)
-    path = nrrd(tmp_path / "a.nrrd", array, "kinds: RGBA-color domain domain domain")
-    volume = read_scan(path)
-    np.testing.assert_array_equal(volume.array, array[..., :3])
-    assert any("transparency" in r for r in volume.remarks)
-
-
-def test_big_endian_is_turned(tmp_path, scan):
-    swapped = scan.array.astype(">i2")
-    path = nrrd(tmp_path / "a.nrrd", swapped, "space: LPS", DIRECTIONS, "endian: big")
-    np.testing.assert_array_equal(read_scan(path).array, scan.array)
-
-
-def test_key_value_pairs_of_a_patient_are_not_kept(tmp_path, scan):
-    path = nrrd(tmp_path / "a.nrrd", scan.array, "0010|0010:=CANARY^NAME", DIRECTIONS)
-    volume = read_scan(path)
-    assert "CANARY" not in repr((volume.name, volume.remarks, volume.geometry))
-
-
-@pytest.mark.parametrize(
-    ("lines", "rule"),
-    [
-        (["encoding: hex"], "encoding 'hex'"),
-        (["type: block"], "type 'block'"),
-        (["endian: middle"], "byte order"),
-        (["sizes: 9 7"], "2 sizes for 3 dimensions"),
-        (["sizes: 9 7 0"], "without voxels"),
-        (["sizes: 65535 65535 5"], "promises 42948362250 bytes"),
-        (["line skip: 3"], "save it anew"),
-        (["byte skip: -2"], "byte skip"),
-        (["space directions: (1,0,0) (0,1,0)"], "one for each of 3 axes"),
-        (["space: LPS", "space directions: (1,0,0) (2,0,0) (0,0,1)"], "same way"),
-        (["space: LPS", "space directions: (nan,0,0) (0,1,0) (0,0,1)"], "not finite"),
-        (["data file: LIST"], "LIST"),
-    ],
-)
-def test_what_a_nrrd_header_must_not_say_is_refused(tmp_path, scan, lines, rule):
-    assert rule in refusal(nrrd(tmp_path / "a.nrrd", scan.array, *lines))
-
-
-def mha(path: Path, array: np.ndarray, data: str = "LOCAL", **fields: object) -> Path:
-    """Write a MetaImage header by hand, with its voxels if they are local."""
-    told = {
-        "NDims": array.ndim,
-        "DimSize": " ".join(str(n) for n in array.shape[::-1]),
-        "ElementType": "MET_SHORT",
-        "ElementSpacing": " ".join(["1"] * array.ndim),
-        **fields,
-        "ElementDataFile": data,
-    }
-    head = "".join(f"{name} = {value}\n" for name, value in told.items())
-    path.write_bytes(head.encode() + (array.tobytes() if data == "LOCAL" else b""))
-    return path
-
-
-@pytest.mark.parametrize(
-    ("fields", "rule"),
-    [
-        ({"DimSize": "9 7"}, "2 sizes for 3 dimensions"),
-        ({"DimSize": "9 7 -5"}, "its size is"),
-        ({"DimSize": "65535 65535 5"}, "promises 42948362250 bytes"),
-        ({"ElementType": "MET_OTHER"}, "MET_OTHER"),
-        ({"BinaryData": "False"}, "as text"),
-        ({"HeaderSize": -7}, "HeaderSize"),
-        ({"TransformMatrix": "1 0 0 1"}, "must hold 9 numbers"),
-        ({"ElementSpacing": "0 1 1"}, "not finite or not invertible"),
-        ({"data": "LIST"}, "several files"),
-        ({"data": "slice%03d.raw 1 5 1"}, "several files"),
-    ],
-)
-def test_what_a_metaimage_header_must_not_say_is_refused(tmp_path, scan, fields, rule):
-    assert rule in refusal(mha(tmp_path / "a.mha", scan.array, **fields))
-
-
-def test_voxels_at_the_end_of_a_file_are_found(tmp_path, scan):
-    path = mha(tmp_path / "a.mha", scan.array, HeaderSize=-1)
-    head = path.read_bytes()[: -scan.array.nbytes]
-    path.write_bytes(head + b"something else" + scan.array.tobytes())
-    np.testing.assert_array_equal(read_scan(path).array, scan.array)
-
-
-def test_bytes_after_the_voxels_are_told(tmp_path, scan):
-    path = mha(tmp_path / "a.mha", scan.array)
-    path.write_bytes(path.read_bytes() + b"12345")
-    assert "5 bytes after the voxels were ignored" in read_scan(path).remarks
-
-
 WAYS_OUT = ["/etc/passwd", "../secret.raw", "sub/secret.raw", "..", "", "..\\secret.raw"]
 
 
@@ -400,12 +204,6 @@ def test_a_flipped_bit_in_packed_voxels_is_noticed(tmp_path, scan, suffix):
     assert "checksum" in refusal(path)
 
 
-def test_a_packed_bomb_is_refused_before_it_is_unpacked(tmp_path):
-    path = tmp_path / "a.nrrd"
-    nrrd(path, np.zeros((1, 1, 1), np.int16), "sizes: 60000 60000 900", encoding="gzip")
-    assert "promises 6480000000000 bytes" in refusal(path)
-
-
 def test_nan_is_mended_in_a_scan_and_refused_in_a_mask(tmp_path, oblique):
     array = np.ones((2, 3, 4), np.float32)
     array[0, 0, 0] = np.nan
@@ -433,11 +231,3 @@ def test_random_headers_are_read_or_refused_in_one_sentence(tmp_path, data):
         sentence = str(error)
     assert path.name in sentence
     assert len(sentence.splitlines()) == 1
-
-
-def test_a_real_nrrd_lies_on_its_real_ct(data_folder, tmp_path):
-    folder = data_folder / "dcmqi_ct3slice_liver"
-    shutil.copy(folder / "liver_seg.nrrd", tmp_path)
-    labels, geometry = read_mask(tmp_path / "liver_seg.nrrd", like=read_scan(folder / "ct"))
-    assert geometry.coincides(itk_geometry(folder / "liver_seg.nrrd"), labels.shape)
-    assert labels.any()

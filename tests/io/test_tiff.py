@@ -104,3 +104,10 @@ def test_a_mask_of_a_stack_without_size_goes_into_a_stack(tmp_path, rng):
     values = rng.normal(size=(5, 6, 7)).astype(np.float32)
     write_map(tmp_path / "v.tif", values, Geometry.pixels())
     np.testing.assert_array_equal(read_scan(tmp_path / "v.tif").array, values)
+
+
+def test_pages_that_only_the_first_describes_are_not_lost(tmp_path, stack):
+    tifffile.imwrite(tmp_path / "a.tif", stack, photometric="minisblack", truncate=True)
+    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
+        assert len(tiff.pages) == 1
+    np.testing.assert_array_equal(read_scan(tmp_path / "a.tif").array, stack)
