@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,8 +84,12 @@ def _write_weights(path: Path, content: Checkpoint) -> None:
 
 
 def _grid_differs(path: Path, content: tuple[Array, Affine]) -> str:
-    by_other = readers.by_nibabel if ".nii" in path.name else readers.by_simpleitk
-    array, affine = by_other(path)
+    if ".nii" in path.name:
+        array, affine = readers.by_nibabel(path)
+    else:
+        # SimpleITK ends the process where a path is no UTF-8: a copy has a plain one.
+        with tempfile.TemporaryDirectory() as folder:
+            array, affine = readers.by_simpleitk(Path(shutil.copy(path, folder)))
     if array.dtype != content[0].dtype or not np.array_equal(array, content[0]):
         return "other voxels"
     return "" if np.allclose(affine, content[1], atol=1e-3) else "another grid"
