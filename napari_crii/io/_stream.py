@@ -18,11 +18,18 @@ Packing = Literal["raw", "gzip", "zlib"]
 HIGHEST_RATIO: dict[Packing, int] = {"raw": 1, "gzip": 1032, "zlib": 1032}
 # A piece unpacks to 66 MB at most.
 _PIECE = 1 << 16
+# What may follow the voxels without a reason.
+_SPARE = 256 << 20
 _WINDOW_BITS = {"gzip": 31, "zlib": 15}
 
 
 def read_voxels(
-    path: str | Path, out: NDArray[Any], start: int = 0, skip: int = 0, packing: Packing = "raw"
+    path: str | Path,
+    out: NDArray[Any],
+    start: int = 0,
+    skip: int = 0,
+    packing: Packing = "raw",
+    behind: int = 0,
 ) -> int:
     """Fill a contiguous array with the bytes of a file.
 
@@ -40,6 +47,9 @@ def read_voxels(
         How many unpacked bytes to leave out before the first voxel.
     packing
         How the stream is packed; a gzip stream may have several members.
+    behind
+        How many unpacked bytes should follow, as those of later volumes do. A packed stream that
+        has far more is not read to its end, which may never come.
 
     Returns
     -------
@@ -49,7 +59,7 @@ def read_voxels(
     Raises
     ------
     ValueError
-        If the stream ends early, or is damaged.
+        If the stream ends early, is damaged, or goes on far too long.
     """
     flat: Any = out.reshape(-1, order="A").view(np.uint8)
     target = memoryview(flat)
@@ -57,7 +67,7 @@ def read_voxels(
         if packing == "raw":
             return _read_raw(stream, target, start + skip)
         stream.seek(start)
-        return _read_packed(stream, target, skip, packing)
+        return _read_packed(stream, target, skip, packing, behind + _SPARE)
 
 
 def _read_raw(stream: io.RawIOBase, target: memoryview, start: int) -> int:
@@ -71,13 +81,17 @@ def _read_raw(stream: io.RawIOBase, target: memoryview, start: int) -> int:
     return max(0, os.fstat(stream.fileno()).st_size - start - filled)
 
 
-def _read_packed(stream: io.RawIOBase, target: memoryview, skip: int, packing: Packing) -> int:
+def _read_packed(
+    stream: io.RawIOBase, target: memoryview, skip: int, packing: Packing, most_behind: int
+) -> int:
     position = -skip
     for piece in _unpacked(stream, packing):
         begin, end = max(position, 0), min(position + len(piece), len(target))
         if begin < end:
             target[begin:end] = memoryview(piece)[begin - position : end - position]
         position += len(piece)
+        if position - len(target) > most_behind:
+            raise ValueError(f"more than {most_behind} bytes follow the voxels it promises")
     if position < len(target):
         raise ValueError(_early(max(0, position), len(target)))
     return position - len(target)

@@ -18,7 +18,9 @@ from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from napari_crii.errors import ScanError
-from napari_crii.io._elements import numbers, thickness, value
+from napari_crii.io._deflated import refuse_bomb
+from napari_crii.io._dicom_checks import check_length, check_scale
+from napari_crii.io._elements import flag, number, numbers, thickness, value, whole
 from napari_crii.io._refusal import refusing
 from napari_crii.io.dicom_frames import GROUP_KEYWORDS, FrameFacts, frame_facts
 from napari_crii.io.kinds import looks_like_dicom
@@ -150,6 +152,7 @@ def read_header(path: Path) -> tuple[Header, ...]:
 
 def _read_header(path: Path) -> tuple[Header, ...]:
     with refusing(path, "DICOM file"), open(path, "rb") as stream:
+        refuse_bomb(path)
         try:
             data = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=_TAGS)
         except InvalidDicomError:
@@ -158,6 +161,7 @@ def _read_header(path: Path) -> tuple[Header, ...]:
         if 0 in header.shape:
             _require_other_kind(path, data)
         _check_size(header)
+        check_scale(path, header.slope, header.intercept, header.bits_stored)
         header = replace(header, pixels_at=_pixels_at(stream, header))
         plain = header.frames == 1 and "PerFrameFunctionalGroupsSequence" not in data
         if plain or 0 in header.shape:
@@ -202,8 +206,11 @@ def _pixels_at(stream: BinaryIO, header: Header) -> int | None:
         return None
     at = stop + (12 if explicit else 8)
     length = int.from_bytes(element[8:12] if explicit else element[4:8], "little")
-    wanted = header.shape[0] * header.shape[1] * header.frames * header.bits_allocated // 8
-    return at if wanted <= length < 0xFFFFFFFF else None
+    wanted = _promised(header)
+    if length == 0xFFFFFFFF:
+        return None
+    check_length(header.path, length, wanted)
+    return at if wanted <= length else None
 
 
 def _header(path: Path, data: pydicom.Dataset) -> Header:
@@ -221,17 +228,17 @@ def _header(path: Path, data: pydicom.Dataset) -> Header:
         position=numbers(data, "ImagePositionPatient", 3),
         pixel_spacing=None if spacing is None else (float(spacing[0]), float(spacing[1])),
         thickness=thickness(data),
-        shape=(int(value(data, "Rows", 0)), int(value(data, "Columns", 0))),
-        frames=int(value(data, "NumberOfFrames", 1)),
-        samples=int(value(data, "SamplesPerPixel", 1)),
-        bits_allocated=int(value(data, "BitsAllocated", 16)),
-        bits_stored=int(value(data, "BitsStored", value(data, "BitsAllocated", 16))),
-        signed=bool(value(data, "PixelRepresentation", 0)),
+        shape=(whole(data, "Rows", 0), whole(data, "Columns", 0)),
+        frames=whole(data, "NumberOfFrames", 1),
+        samples=whole(data, "SamplesPerPixel", 1),
+        bits_allocated=whole(data, "BitsAllocated", 16),
+        bits_stored=whole(data, "BitsStored", whole(data, "BitsAllocated", 16)),
+        signed=flag(data, "PixelRepresentation"),
         photometric=str(value(data, "PhotometricInterpretation", "")),
-        slope=float(value(data, "RescaleSlope", 1.0)),
-        intercept=float(value(data, "RescaleIntercept", 0.0)),
+        slope=number(data, "RescaleSlope", 1.0),
+        intercept=number(data, "RescaleIntercept", 0.0),
         transfer_syntax=_meta(data, "TransferSyntaxUID"),
-        high_bit=int(value(data, "HighBit", -1)),
+        high_bit=whole(data, "HighBit", -1),
         phases=tuple(_phase(value(data, keyword, None)) for keyword in _PHASES),
     )
 
@@ -268,10 +275,7 @@ def _check_size(header: Header) -> None:
     """Refuse a header that promises more pixels than the file can hold, before allocating."""
     if header.frames < 1 or header.samples < 1 or header.bits_allocated < 1:
         raise ScanError(f"{header.path} has no frames, samples or bits in its pixels")
-    # YBR_FULL_422 shares its two colours between neighbouring pixels.
-    samples = 2 if header.photometric == "YBR_FULL_422" else header.samples
-    pixels = header.shape[0] * header.shape[1] * samples * header.frames
-    promised = pixels * header.bits_allocated // 8
+    promised = _promised(header)
     possible = os.path.getsize(header.path)
     if header.transfer_syntax not in _NATIVE:
         possible = max(possible * _LARGEST_COMPRESSION, _ALWAYS_PLAUSIBLE_BYTES)
@@ -280,3 +284,11 @@ def _check_size(header: Header) -> None:
             f"{header.path} is truncated or damaged: its header promises {promised} bytes of "
             f"pixels, the file has {os.path.getsize(header.path)}"
         )
+
+
+def _promised(header: Header) -> int:
+    """Return how many bytes the pixels have when they are not compressed."""
+    # YBR_FULL_422 shares its two colours between neighbouring pixels.
+    samples = 2 if header.photometric == "YBR_FULL_422" else header.samples
+    pixels = header.shape[0] * header.shape[1] * samples * header.frames
+    return pixels * header.bits_allocated // 8

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from napari_crii.errors import GeometryError, ScanError
 from napari_crii.geometry import CORNER_TOLERANCE_MM, Geometry
 from napari_crii.io._choice import chosen_volume
+from napari_crii.io._nibabel_notes import as_remarks, noting
 from napari_crii.io._refusal import refusing
 from napari_crii.io._stream import HIGHEST_RATIO, Packing, read_voxels
 from napari_crii.io._values import Array, finite, native
@@ -59,17 +60,20 @@ def read_nifti(path: str | Path, labels: bool = False, volume_index: int | None 
         If the file is damaged, is no NIfTI, holds colours, or several volumes and none is chosen.
     """
     with refusing(path, _kind(path)):
-        image = _open(path)
+        with noting() as notes:
+            image = _open(path)
         index, chosen = chosen_volume(path, _count(image), volume_index)
         scaled = _rescaled(image, _stored(path, image, index))
         array, mended = (scaled, ()) if labels else finite(scaled)
         geometry, remarks = _geometry(image, array.shape)
-        return Volume(array, geometry, stem_of(path), remarks + chosen + mended)
+        return Volume(
+            array, geometry, stem_of(path), remarks + as_remarks(path, notes) + chosen + mended
+        )
 
 
 def nifti_volumes(path: str | Path) -> int:
     """Return how many volumes a file holds, from its header alone; errors as `read_nifti`."""
-    with refusing(path, _kind(path)):
+    with refusing(path, _kind(path)), noting():
         return _count(_open(path))
 
 
@@ -138,7 +142,8 @@ def _stored(path: str | Path, image: _Image, index: int) -> Array:
         read_voxels(_data(image), array, start, skip)
     else:
         # Within a packed stream the header comes first, and is part of what is left out.
-        read_voxels(_data(image), array, 0, start + skip, packed)
+        behind = (_count(image) - 1 - index) * array.nbytes
+        read_voxels(_data(image), array, 0, start + skip, packed, behind)
     return native(array)
 
 

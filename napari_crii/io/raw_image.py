@@ -143,9 +143,9 @@ def _stored(image: RawImage, index: int) -> tuple[Array, int]:
         start = os.path.getsize(image.data) - image.nbytes
     if image.axes.startswith("t"):
         array = np.empty(image.sizes[1:], dtype=image.dtype)
-        skip = image.skip + index * array.nbytes
-        more = read_voxels(image.data, array, start, skip, image.packing)
-        return array, more - (image.volumes - 1 - index) * array.nbytes
+        skip, behind = image.skip + index * array.nbytes, (image.volumes - 1 - index) * array.nbytes
+        more = read_voxels(image.data, array, start, skip, image.packing, behind)
+        return array, more - behind
     array = np.empty(image.sizes, dtype=image.dtype)
     more = read_voxels(image.data, array, start, image.skip, image.packing)
     if "t" in image.axes:

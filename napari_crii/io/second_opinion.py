@@ -13,7 +13,8 @@ from napari_crii.geometry import CORNER_TOLERANCE_MM, Geometry
 def require_agreement(path: Path, geometry: Geometry, shape: tuple[int, ...]) -> None:
     """Refuse a file whose eight corners SimpleITK puts elsewhere.
 
-    Sheared grids and sizes that it does not read are passed over: there it has no opinion.
+    Sheared grids, and names and sizes that it does not read, are passed over: there it has no
+    opinion.
 
     Raises
     ------
@@ -22,7 +23,7 @@ def require_agreement(path: Path, geometry: Geometry, shape: tuple[int, ...]) ->
     """
     import SimpleITK as sitk
 
-    if geometry.is_sheared or geometry.unit != "mm":
+    if geometry.is_sheared or geometry.unit != "mm" or not _has_name_for_it(path):
         return
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
@@ -38,3 +39,12 @@ def require_agreement(path: Path, geometry: Geometry, shape: tuple[int, ...]) ->
     distance = theirs.corner_distance(geometry, shape)
     if reader.GetSize()[::-1] != tuple(shape) or distance > CORNER_TOLERANCE_MM:
         raise WriteError(f"SimpleITK reads its grid {distance:.3g} mm away")
+
+
+def _has_name_for_it(path: Path) -> bool:
+    """Whether SimpleITK can be asked: a name that is no UTF-8 ends the whole process there."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

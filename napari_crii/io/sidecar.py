@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,8 @@ def read_sidecar(image: Path, array: Array) -> tuple[Geometry | None, Remarks]:
         Tells of a sidecar that was not used.
     """
     path = sidecar_of(image)
-    if not path.is_file() or path.stat().st_size > _LARGEST:
+    # Unlike `Path.is_file`, this does not raise where the longer name is too long.
+    if not os.path.isfile(path) or path.stat().st_size > _LARGEST:
         return None, ()
     unused = (f"{path.name} beside it does not describe this image and was not used",)
     try:

@@ -154,7 +154,7 @@ def _write_image(path: Path, array: Array, geometry: Geometry) -> None:
     if array.shape[0] != 1 and not stack:
         raise WriteError(f"{path} was not saved: {path.suffix} {_SINGLE_IMAGE}")
     beside = sidecar_of(path)
-    former = beside.read_bytes() if beside.is_file() else None
+    former = beside.read_bytes() if os.path.isfile(beside) else None
     if geometry.unit == "mm":
         _write_sidecar(beside, sidecar_text(array, geometry).encode())
     try:
@@ -194,8 +194,8 @@ def _restore(path: Path, former: bytes | None) -> None:
     """Put back the sidecar of the image that is still there."""
     if former is not None:
         _write_sidecar(path, former)
-    else:
-        path.unlink(missing_ok=True)
+    elif os.path.isfile(path):
+        path.unlink()
 
 
 def _require_equal(back: Array, array: Array) -> None:

@@ -6,7 +6,7 @@ import gzip
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pydicom
@@ -187,3 +187,46 @@ def test_a_real_process_ends_with_code_2_and_no_traceback(
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_identical_duplicate_is_dropped_and_said(run, tmp_path: Path) -> None:
+    folder = tmp_path / "series"
+    folder.mkdir()
+    for name in ("a.dcm", "b.dcm"):
+        shutil.copy(str(get_testdata_file("CT_small.dcm")), folder / name)
+    result = run("info", folder)
+    assert result.exit_code == 0
+    assert "1 identical copies of slices were dropped" in " ".join(result.output.split())
+
+
+def test_a_missing_slice_says_where(refused, tmp_path: Path) -> None:
+    folder = tmp_path / "series"
+    folder.mkdir()
+    source = pydicom.dcmread(str(get_testdata_file("CT_small.dcm")))
+    for height in (0, 5, 15):
+        source.ImagePositionPatient = [0, 0, height]
+        source.save_as(folder / f"{height}.dcm")
+    text = refused("info", folder)
+    assert "5.dcm and 15.dcm" in text
+    assert "10 mm instead of 5 mm" in text
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a disk with room for a folder, but not for a mask."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("this machine does not let tests mount a small disk")
+    (folder / "filler").write_bytes(b"\0" * (8 << 10))
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], capture_output=True, check=False)
+
+
+def test_a_full_disk_is_named_and_nothing_is_left_on_it(
+    refused, full_disk: Path, scan_file: Path, checkpoint: Path
+) -> None:
+    text = refused("predict", scan_file, "-o", full_disk / "out", "--checkpoint", checkpoint)
+    assert "was not saved: the disk is full" in text
+    assert {path.name for path in full_disk.iterdir()} == {"filler"}
