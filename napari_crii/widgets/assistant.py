@@ -11,10 +11,7 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
     QGroupBox,
-    QHBoxLayout,
-    QLabel,
     QProgressBar,
-    QPushButton,
     QScrollArea,
     QVBoxLayout,
     QWidget,
@@ -23,13 +20,14 @@ from qtpy.QtWidgets import (
 from napari_crii._resources import resource
 from napari_crii.classes import LabelClass
 from napari_crii.errors import CriiError
+from napari_crii.widgets._builders import button, group, row, show_progress, words_label
 from napari_crii.widgets.controller import AssistantController
 from napari_crii.widgets.forms import Choice, SaveForm, TaskForm
 from napari_crii.widgets.keymap import shown_key
 from napari_crii.widgets.layer_binding import DISAGREEMENT, HUMAN, PROPOSAL
 from napari_crii.widgets.layers import can_be_annotated, volume_of
 from napari_crii.widgets.patches_layer import REASON_COLORS
-from napari_crii.widgets.state import AssistantState, Progress
+from napari_crii.widgets.state import AssistantState
 from napari_crii.widgets.task import Task
 
 SHIPPED_CHECKPOINT = "crii-lv-cine-mri.safetensors"
@@ -115,7 +113,7 @@ class CriiAssistant(QScrollArea):
         content = QWidget()
         layout = QVBoxLayout(content)
         layout.setContentsMargins(6, 6, 6, 6)
-        for group in (
+        for part in (
             self._scan_group(),
             self._propose_group(),
             self._patch_group(),
@@ -123,7 +121,7 @@ class CriiAssistant(QScrollArea):
             self._learning_group(),
             self._save_group(),
         ):
-            layout.addWidget(group)
+            layout.addWidget(part)
         self._status = words_label()
         self._status.setObjectName("crii_status")
         layout.addWidget(self._status)
@@ -269,46 +267,3 @@ class CriiAssistant(QScrollArea):
         if path:
             named = path if path.endswith((".nii", ".nii.gz", ".png")) else path + suffix
             self.controller.save(Path(named), self._save_form.value().include_proposals)
-
-
-def button(text: str, tooltip: str, pressed: object) -> QPushButton:
-    """Return a push button."""
-    made = QPushButton(text)
-    made.setToolTip(tooltip)
-    made.clicked.connect(lambda _checked=False: pressed())  # type: ignore[operator]
-    return made
-
-
-def words_label(text: str = "") -> QLabel:
-    """Return a label that wraps."""
-    made = QLabel(text)
-    made.setWordWrap(True)
-    return made
-
-
-def row(*widgets: QWidget) -> QWidget:
-    """Return widgets side by side."""
-    made = QWidget()
-    layout = QHBoxLayout(made)
-    layout.setContentsMargins(0, 0, 0, 0)
-    for widget in widgets:
-        layout.addWidget(widget)
-    return made
-
-
-def group(title: str, *widgets: QWidget) -> QGroupBox:
-    """Return widgets under a title."""
-    made = QGroupBox(title)
-    layout = QVBoxLayout(made)
-    layout.setContentsMargins(8, 4, 8, 4)
-    layout.setSpacing(3)
-    for widget in widgets:
-        layout.addWidget(widget)
-    return made
-
-
-def show_progress(bar: QProgressBar, progress: Progress) -> None:
-    """Show a progress; an idle bar is empty and keeps its place: a new layout costs a repaint."""
-    bar.setFormat("%p%" if progress.running else "")
-    bar.setMaximum(max(1, progress.total))
-    bar.setValue(progress.done)
