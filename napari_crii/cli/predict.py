@@ -35,14 +35,18 @@ Weights = Annotated[
 ]
 Views = Annotated[int, typer.Option(min=1, max=4, help="Mirrored views to average.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Skip scans whose files are complete and unchanged.")
+]
 
 
 @dataclass(frozen=True)
 class _Target:
-    """Where a run writes, and whether it may replace what is there."""
+    """Where a run writes, and what it does about files that are there."""
 
     folder: Path
     overwrite: bool
+    resume: bool
 
 
 def predict(
@@ -51,13 +55,16 @@ def predict(
     checkpoint: Weights = None,
     views: Views = 4,
     overwrite: Overwrite = False,
+    resume: Resume = False,
     as_json: JsonOption = False,
 ) -> None:
     """Propose a mask for each scan, with probabilities, a map of doubt and patches to look at.
 
     Writes STEM_mask, STEM_coarse, STEM_refined and STEM_disagreement for each scan; with several
     classes one coarse and one refined map for each, such as STEM_refined-2-lesion. A scan that
-    fails is named, the others are done all the same.
+    fails is named, the others are done all the same. STEM_done.json holds digests: by them
+    --resume knows what a run that was broken off had finished with the same scan, weights and
+    views. With --overwrite, too, what it left half done is computed anew.
     """
     from napari_crii.cli._folders import require_writable
     from napari_crii.cli._proposal_files import unique_stems
@@ -65,7 +72,7 @@ def predict(
     stems = unique_stems(scans)
     require_writable(output)
     predictor = _predictor(checkpoint, views)
-    target = _Target(output, overwrite)
+    target = _Target(output, overwrite, resume)
     records, failed = [], False
     for scan, stem in zip(scans, stems, strict=True):
         try:
@@ -103,27 +110,32 @@ def _predict_one(predictor: Predictor, scan: Path, stem: str, target: _Target) -
         refuse_existing,
         write_all,
     )
+    from napari_crii.cli._resume import Origin, done_file, report_of_done, write_done
     from napari_crii.io import read_scan
     from napari_crii.scan_prediction import predict_scan
 
     volume = read_scan(scan)
-    classes = predictor.checkpoint.classes
-    files = proposal_files(target.folder, stem, classes, volume.is_image)
-    refuse_existing(files.all, target.overwrite)
+    checkpoint = predictor.checkpoint
+    files = proposal_files(target.folder, stem, checkpoint.classes, volume.is_image)
+    origin = Origin(volume.digest, checkpoint.digest, len(predictor.views))
+    report = report_of_done(origin, files) if target.resume else None
+    if report is not None:
+        note(f"{scan}: done before")
+        return {**_paths(scan, files), **report}
+    refuse_existing((*files.all, done_file(files)), target.overwrite)
     with progress_bar(stem) as advance:
         prediction = predict_scan(predictor, volume, lambda done, total: advance(done, total, ""))
-    write_all(target.folder, proposal_writers(files, prediction, volume.geometry))
-    return record(scan, files, prediction)
+    made = record(scan, files, prediction)
+    writers = proposal_writers(files, prediction, volume.geometry)
+    last = (done_file(files), lambda path: write_done(path, origin, files, made))
+    write_all(target.folder, [*writers, last])
+    return made
 
 
 def record(scan: Path, files: ProposalFiles, prediction: ScanPrediction) -> dict[str, Any]:
     """Return the JSON object of one scan; the maps of several classes are lists of paths."""
     return {
-        "scan": str(scan),
-        "mask": str(files.mask),
-        "coarse": _one_or_list(files.coarse),
-        "refined": _one_or_list(files.refined),
-        "disagreement": str(files.disagreement),
+        **_paths(scan, files),
         "patches": [
             {
                 "slice": patch.slice,
@@ -135,6 +147,16 @@ def record(scan: Path, files: ProposalFiles, prediction: ScanPrediction) -> dict
         ],
         "seconds": round(prediction.seconds, 3),
         "checkpoint": prediction.checkpoint,
+    }
+
+
+def _paths(scan: Path, files: ProposalFiles) -> dict[str, Any]:
+    return {
+        "scan": str(scan),
+        "mask": str(files.mask),
+        "coarse": _one_or_list(files.coarse),
+        "refined": _one_or_list(files.refined),
+        "disagreement": str(files.disagreement),
     }
 
 

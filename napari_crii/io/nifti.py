@@ -23,7 +23,7 @@ from napari_crii.errors import GeometryError, ScanError
 from napari_crii.geometry import CORNER_TOLERANCE_MM, Geometry
 from napari_crii.io._refusal import refusing
 from napari_crii.io._values import Array, finite, native
-from napari_crii.volume import Volume
+from napari_crii.volume import ORIENTATION_UNKNOWN, Volume
 
 _HIGHEST_GZIP_RATIO = 1032
 _MM_PER_UNIT = {"meter": 1000.0, "mm": 1.0, "micron": 1e-3, "unknown": 1.0}
@@ -148,7 +148,7 @@ def _affine(
     """Return the affine (x, y, z) -> RAS of the best coded form, with remarks."""
     sform, qform = header.get_sform(coded=True)[0], _qform(header)
     if sform is None and qform is None:
-        remark = "orientation unknown: the file codes neither sform nor qform"
+        remark = f"{ORIENTATION_UNKNOWN}: the file codes neither sform nor qform"
         return header.get_best_affine(), (remark,)
     if sform is None:
         return cast("NDArray[np.floating]", qform), ()

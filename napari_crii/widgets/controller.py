@@ -29,6 +29,7 @@ from napari_crii.widgets.state import (
     slice_in_words,
 )
 from napari_crii.widgets.task import Task
+from napari_crii.widgets.upright import UprightView
 
 ZOOM_ON_PATCH = 2.5
 STAGE_MS = 15
@@ -61,6 +62,7 @@ class AssistantController(QObject):
         self._fit_zoom = 1.0
         self._state = AssistantState()
         self._background = Background(self._on_failure, self)
+        self.view = UprightView(viewer)
         answers = Answers(self._on_proposal, self._on_proposed, self._on_refusal)
         self.proposing = Proposing(answers, self)
         self.learning = Learning(self._refresh, self._on_published, self)
@@ -208,6 +210,7 @@ class AssistantController(QObject):
             self.binding.release()
             unbind_keys(self._viewer, self.binding.layers)
             self.binding = None
+        self.view.close()
         self.learning.close()
         self.proposing.close()
         self._background.close()
@@ -229,6 +232,7 @@ class AssistantController(QObject):
             unbind_keys(self._viewer, self.binding.layers)
             self.binding.close()
         assert self.session is not None
+        self.view.show(case.volume)
         strokes = Strokes(self._begin, self.sync, self._on_lost)
         self.case = case
         self.review = Review(case)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import errno
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
+from napari_crii.cli import app
 from napari_crii.cli._guard import sentence
 from napari_crii.cli._output import progress_bar
 
@@ -36,6 +41,29 @@ def test_every_command_tells_its_options(run) -> None:
         # What a terminal of any width and colour shows.
         text = re.sub(r"\x1b\[[0-9;]*m", "", run(command, "--help").stdout)
         assert "--json" in text
+
+
+def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Return every command with the words that call it."""
+    if not hasattr(command, "commands"):
+        yield path, command
+        return
+    for name, below in command.commands.items():
+        yield from leaves(below, (*path, name))
+
+
+COMMANDS = dict(leaves(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_help_ends_with_an_example_that_parses(run, words: tuple[str, ...]) -> None:
+    shown = " ".join(run(*words, "--help").stdout.split())
+    example = shown.rpartition("Example: ")[2]
+    program, *arguments = shlex.split(example)
+    assert program == "napari-crii"
+    assert tuple(arguments[: len(words)]) == words
+    # Parses the options and runs nothing.
+    COMMANDS[words].make_context(words[-1], arguments[len(words) :])
 
 
 def test_no_command_is_a_usage_error(run) -> None:
