@@ -128,7 +128,7 @@ def test_a_scan_too_large_for_memory_is_refused_in_words(tmp_path, stored, monke
         raise MemoryError
 
     path = save(tmp_path / "a.nii", stored)
-    monkeypatch.setattr(np, "ascontiguousarray", exhausted)
+    monkeypatch.setattr(np, "empty", exhausted)
     with pytest.raises(ScanError, match="more memory"):
         read_scan(path)
 

@@ -152,7 +152,7 @@ def test_a_mislabelled_image_is_refused(tmp_path, grey, content):
 def test_other_kinds_are_not_claimed(tmp_path, name):
     (tmp_path / name).write_bytes(b"GIF89a" + b"x" * 300)
     assert not is_scan(tmp_path / name)
-    with pytest.raises(ScanError, match="neither NIfTI, DICOM, PNG, JPEG nor TIFF"):
+    with pytest.raises(ScanError, match=r"neither NIfTI, .* PNG, JPEG nor TIFF"):
         read_scan(tmp_path / name)
 
 
