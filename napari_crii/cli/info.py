@@ -20,16 +20,22 @@ Scan = Annotated[
 ]
 
 
-def info(scan: Scan, as_json: JsonOption = False) -> None:
+VolumeIndex = Annotated[
+    int, typer.Option("--volume", min=0, help="Which volume of a 4-D scan to look at, from 0 on.")
+]
+
+
+def info(scan: Scan, volume: VolumeIndex = 0, as_json: JsonOption = False) -> None:
     """Tell a scan's shape, spacing, origin, orientation and intensities, and what to know of it.
 
     Shape, spacing and orientation are in array order: slices, rows, columns as stored. The
     orientation names where each axis points: L or R, P or A, S or I. A remark is something that
     was found, and mended, on reading.
     """
-    from napari_crii.io import read_scan
+    from napari_crii.io import read_scan, volume_count
 
-    facts = scan_facts(str(scan), read_scan(scan))
+    count = volume_count(scan)
+    facts = {**scan_facts(str(scan), read_scan(scan, volume)), "volumes": count}
     if as_json:
         write_json(facts)
     else:
@@ -81,6 +87,7 @@ def _table(facts: dict[str, Any]) -> str:
         ("slices", f"{facts['slices']} along axis {facts['slice_axis']}"),
         ("type", facts["type"]),
         ("intensity", f"{low:g} to {high:g}"),
+        ("volumes", facts["volumes"]),
         *(("remark", remark) for remark in facts["remarks"]),
     ]
     return "\n".join(f"{name:<12} {value}" for name, value in lines)

@@ -35,6 +35,10 @@ Weights = Annotated[
 ]
 Views = Annotated[int, typer.Option(min=1, max=4, help="Mirrored views to average.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+VolumeIndex = Annotated[
+    int | None,
+    typer.Option("--volume", min=0, help="Which volume of 4-D scans, from 0 on; named in files."),
+]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Skip scans whose files are complete and unchanged.")
 ]
@@ -42,11 +46,12 @@ Resume = Annotated[
 
 @dataclass(frozen=True)
 class _Target:
-    """Where a run writes, and what it does about files that are there."""
+    """Where a run writes, what it does about files that are there, and which volume it reads."""
 
     folder: Path
     overwrite: bool
     resume: bool
+    volume: int | None
 
 
 def predict(
@@ -54,6 +59,7 @@ def predict(
     output: Output,
     checkpoint: Weights = None,
     views: Views = 4,
+    volume: VolumeIndex = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
     as_json: JsonOption = False,
@@ -70,9 +76,11 @@ def predict(
     from napari_crii.cli._proposal_files import unique_stems
 
     stems = unique_stems(scans)
+    if volume is not None:
+        stems = [f"{stem}_volume{volume}" for stem in stems]
     require_writable(output)
     predictor = _predictor(checkpoint, views)
-    target = _Target(output, overwrite, resume)
+    target = _Target(output, overwrite, resume, volume)
     records, failed = [], False
     for scan, stem in zip(scans, stems, strict=True):
         try:
@@ -114,7 +122,7 @@ def _predict_one(predictor: Predictor, scan: Path, stem: str, target: _Target) -
     from napari_crii.io import read_scan
     from napari_crii.scan_prediction import predict_scan
 
-    volume = read_scan(scan)
+    volume = read_scan(scan, target.volume)
     checkpoint = predictor.checkpoint
     files = proposal_files(target.folder, stem, checkpoint.classes, volume.is_image)
     origin = Origin(volume.digest, checkpoint.digest, len(predictor.views))

@@ -17,15 +17,18 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_crii._layers import VOLUME_KEY, LayerData
 from napari_crii._resources import resource
 from napari_crii.classes import LabelClass
 from napari_crii.errors import CriiError
 from napari_crii.widgets._builders import button, group, row, show_progress, words_label
 from napari_crii.widgets.controller import AssistantController
 from napari_crii.widgets.forms import Choice, SaveForm, TaskForm
+from napari_crii.widgets.importing import MaskImport
 from napari_crii.widgets.keymap import shown_key
 from napari_crii.widgets.layer_binding import DISAGREEMENT, HUMAN, PROPOSAL
 from napari_crii.widgets.layers import can_be_annotated, volume_of
+from napari_crii.widgets.opening import ScanOpening
 from napari_crii.widgets.patches_layer import REASON_COLORS
 from napari_crii.widgets.state import AssistantState
 from napari_crii.widgets.task import Task
@@ -58,6 +61,8 @@ class CriiAssistant(QScrollArea):
             self._scan_names, self._ask_checkpoint, resource("checkpoints", SHIPPED_CHECKPOINT)
         )
         self._save_form = SaveForm()
+        self.opening = ScanOpening(self, self._on_opened, self.controller.say)
+        self.importing = MaskImport(self, self.controller)
         self._build()
         self.controller.changed.connect(self._render)
         events = napari_viewer.layers.events
@@ -66,7 +71,8 @@ class CriiAssistant(QScrollArea):
         application = QApplication.instance()
         assert application is not None
         application.aboutToQuit.connect(self.shut_down)
-        self.destroyed.connect(self.controller.close)
+        for part in (self.controller, self.opening, self.importing):
+            self.destroyed.connect(part.close)
         self._on_layers()
         self._render()
 
@@ -105,8 +111,17 @@ class CriiAssistant(QScrollArea):
         except CriiError as error:
             self.controller.say(str(error), True)
 
+    def import_mask(self) -> None:
+        """Open the chosen scan, then ask for a file with a finished mask of it."""
+        try:
+            self.controller.open(self.task(), self._ask_mask)
+        except CriiError as error:
+            self.controller.say(str(error), True)
+
     def shut_down(self) -> None:
         """End the children before the application goes."""
+        self.opening.close()
+        self.importing.close()
         self.controller.close()
 
     def _build(self) -> None:
@@ -179,11 +194,17 @@ class CriiAssistant(QScrollArea):
             "Everything on this slice is right: the network may learn from it",
             self.controller.accept_slice,
         )
+        self._import = button(
+            "Import mask...", "Take a finished mask from a file", self.import_mask
+        )
         self._undo = button(f"Undo ({shown_key('undo')})", "", self.controller.undo)
         self._slice_words = words_label()
         how_to = words_label(HOW_TO)
         return group(
-            "4. Correct and accept", row(self._accept_slice, self._undo), self._slice_words, how_to
+            "4. Correct and accept",
+            row(self._accept_slice, self._undo, self._import),
+            self._slice_words,
+            how_to,
         )
 
     def _learning_group(self) -> QGroupBox:
@@ -243,15 +264,19 @@ class CriiAssistant(QScrollArea):
 
     def _open_path(self, path: str) -> None:
         """Open a scan through our own reader; what it refuses, the status line says."""
-        if not path:
-            return
-        from napari_crii._reader import read_layers
+        if path:
+            self.opening.open(Path(path))
 
-        try:
-            for data, arguments, _ in read_layers(path):
-                self._viewer.add_image(data, **arguments)
-        except CriiError as error:
-            self.controller.say(str(error), True)
+    def _on_opened(self, layer: LayerData) -> None:
+        data, arguments, _ = layer
+        self._viewer.add_image(data, **arguments)
+        self.controller.view.show(arguments["metadata"][VOLUME_KEY])
+        self._viewer.reset_view()
+
+    def _ask_mask(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Import a mask")
+        if path:
+            self.importing.start(Path(path))
 
     def _ask_checkpoint(self) -> Path | None:
         path, _ = QFileDialog.getOpenFileName(self, "Checkpoint", filter="*.safetensors")

@@ -77,6 +77,7 @@ class AssistantController(QObject):
         """Begin or resume work on a scan, then do the next thing."""
         if self._task == task and self.binding is not None:
             self.binding.restore()
+            self.view.show(task.volume)
             then()
             return
         if self._opening is not None:
@@ -173,11 +174,12 @@ class AssistantController(QObject):
 
     def seed(self, slices: Mapping[int, NDArray[np.integer]]) -> None:
         """Enter an expert's finished masks (H, W) of some slices."""
-        if self.case is None:
+        if self.case is None or self.binding is None:
             return
         for index, labels in slices.items():
             self.case.seed(index, labels)
-            self._after_act(index)
+            self.binding.show_slice(index)
+        self._renew_patches()
 
     def save(self, path: Path, include_proposals: bool) -> None:
         """Write the mask on the scan's own grid and verify it, off the window's thread."""

@@ -37,7 +37,12 @@ class UprightView:
             event.connect(self._on_order)
 
     def show(self, volume: Volume) -> None:
-        """Turn the viewer for a scan; one that does not tell how it lies is shown as stored."""
+        """Turn the viewer for a scan; one that does not tell how it lies is shown as stored.
+
+        If it is the one on display already, the user's own turns stay.
+        """
+        if volume is self._volume:
+            return
         self._volume, self._stepped = volume, None
         self._on_order()
 

@@ -88,7 +88,7 @@ def test_failures_have_a_code_and_a_sentence(
     def fail(path: Path) -> None:
         raise error
 
-    monkeypatch.setattr(napari_crii.io, "read_scan", fail)
+    monkeypatch.setattr(napari_crii.io, "volume_count", fail)
     result = run("info", "scan.nii.gz")
     assert result.exit_code == code
     assert said in result.stderr
@@ -101,7 +101,7 @@ def test_a_defect_keeps_its_traceback(run, monkeypatch: pytest.MonkeyPatch) -> N
     def fail(path: Path) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(napari_crii.io, "read_scan", fail)
+    monkeypatch.setattr(napari_crii.io, "volume_count", fail)
     assert isinstance(run("info", "scan.nii.gz").exception, ZeroDivisionError)
 
 

@@ -17,6 +17,7 @@ def test_json_tells_the_grid_and_the_intensities(as_json, scan_file: Path) -> No
     assert list(facts) == [
         "scan", "shape", "channels", "spacing", "unit", "pixel_spacing", "origin", "orientation",
         "oblique", "sheared", "slice_axis", "slices", "type", "intensity", "remarks",
+        "volumes",
     ]  # fmt: skip
     assert facts["shape"] == [6, 32, 40]
     assert facts["spacing"] == pytest.approx([3.0, 0.9, 1.1])
@@ -56,6 +57,20 @@ def test_a_scan_whose_file_tells_no_orientation_gets_no_letters(
     assert facts["pixel_spacing"] == [1.0, 1.0]
     assert "orientation  unknown" in run("info", path).stdout
     assert "remark       orientation unknown: " in run("info", path).stdout
+
+
+def test_a_scan_of_several_volumes_is_described_one_by_one(
+    as_json, refused, run, tmp_path: Path
+) -> None:
+    path = tmp_path / "phases.nii"
+    values = np.broadcast_to(np.arange(3, dtype=np.int16), (5, 4, 3, 3)).copy()
+    nib.save(nib.Nifti1Image(values, np.eye(4)), path)
+    first, last = as_json("info", path), as_json("info", path, "--volume", 2)
+    assert (first["volumes"], first["intensity"]) == (3, [0, 0])
+    assert (last["volumes"], last["intensity"]) == (3, [2, 2])
+    assert last["remarks"] == ["volume 2 of volumes 0 to 2"]
+    assert "volumes      3" in run("info", path).stdout
+    assert "volumes" in refused("info", path, "--volume", 3)
 
 
 def test_letters_name_each_direction_once_however_oblique() -> None:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
@@ -92,6 +93,19 @@ def test_scans_of_one_name_are_told_apart_by_their_folders(
         "predict", *scans, "-o", tmp_path / "out", "--checkpoint", checkpoint, "--views", 1
     )
     assert [Path(r["mask"]).name for r in records] == ["a_one_mask.nii.gz", "b_one_mask.nii.gz"]
+
+
+def test_of_several_volumes_one_is_chosen_and_named(
+    as_json, refused, checkpoint: Path, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    path = tmp_path / "phases.nii.gz"
+    values = rng.integers(0, 99, (32, 32, 2, 3)).astype(np.int16)
+    nib.save(nib.Nifti1Image(values, np.diag([1.0, 1.0, 6.0, 1.0])), path)
+    options = ("-o", tmp_path / "out", "--checkpoint", checkpoint, "--views", 1)
+    assert "holds 3 volumes" in refused("predict", path, *options)
+    for index in (0, 2):
+        (record,) = as_json("predict", path, *options, "--volume", index)
+        assert Path(record["mask"]).name == f"phases_volume{index}_mask.nii.gz"
 
 
 def test_the_same_scan_twice_is_refused_before_anything_is_computed(
