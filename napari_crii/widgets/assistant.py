@@ -30,7 +30,7 @@ from napari_crii.widgets.layer_binding import DISAGREEMENT, HUMAN, PROPOSAL
 from napari_crii.widgets.layers import can_be_annotated, volume_of
 from napari_crii.widgets.opening import ScanOpening
 from napari_crii.widgets.patches_layer import REASON_COLORS
-from napari_crii.widgets.state import AssistantState
+from napari_crii.widgets.state import AssistantState, classes_in_words
 from napari_crii.widgets.task import Task
 
 SHIPPED_CHECKPOINT = "crii-lv-cine-mri.safetensors"
@@ -199,11 +199,13 @@ class CriiAssistant(QScrollArea):
         )
         self._undo = button(f"Undo ({shown_key('undo')})", "", self.controller.undo)
         self._slice_words = words_label()
+        self._class_words = words_label()
         how_to = words_label(HOW_TO)
         return group(
             "4. Correct and accept",
             row(self._accept_slice, self._undo, self._import),
             self._slice_words,
+            self._class_words,
             how_to,
         )
 
@@ -227,10 +229,13 @@ class CriiAssistant(QScrollArea):
     def _render(self) -> None:
         """Show the controller's state."""
         state: AssistantState = self.controller.state
+        session = self.controller.session
+        classes = "" if session is None else f"Labels: {classes_in_words(session.classes)}"
         for label, words in (
             (self._scan_words, state.scan),
             (self._patch_words, state.patch),
             (self._slice_words, state.slice),
+            (self._class_words, classes),
             (self._learning_words, state.learned),
         ):
             label.setText(words)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from html import escape
 
+from napari_crii.classes import LabelClass
 from napari_crii.orientation import letters
 from napari_crii.patches import Patch
 from napari_crii.session import Case, SliceStatus
@@ -72,7 +74,9 @@ def _directions(volume: Volume) -> list[str]:
     lines = []
     if volume.has_orientation:
         slices, rows, columns = tuple(letters(volume.slice_geometry))
-        lines.append(f"Slices go to {slices}, rows down to {rows}, columns across to {columns}")
+        lines.append(
+            f"Slices are stored towards {slices}, rows towards {rows}, columns towards {columns}"
+        )
     if volume.is_image:
         return lines
     turned = {"oblique": volume.geometry.is_oblique, "sheared": volume.geometry.is_sheared}
@@ -80,6 +84,13 @@ def _directions(volume: Volume) -> list[str]:
     if words:
         lines.append(f"{words.capitalize()}: shown on its own grid, saved in its true position")
     return lines
+
+
+def classes_in_words(classes: Sequence[LabelClass]) -> str:
+    """Return the legend of the classes as rich text: label, colour, name."""
+    return ", ".join(
+        f'{c.id} <span style="color:{c.color}">&#9632;</span> {escape(c.name)}' for c in classes
+    )
 
 
 def slice_in_words(case: Case, index: int) -> str:
