@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_crii.cli._output import JsonOption, write_json
+from napari_crii.cli._scan_options import VolumeIndex
 
 if TYPE_CHECKING:
     from napari_crii.volume import Volume
@@ -15,27 +16,26 @@ if TYPE_CHECKING:
 Scan = Annotated[
     Path,
     typer.Argument(
-        readable=False, metavar="SCAN", help="NIfTI, PNG, JPEG, TIFF, or a DICOM file or folder."
+        readable=False,
+        metavar="SCAN",
+        help="A file, or a folder of DICOM.",
     ),
 ]
 
 
-VolumeIndex = Annotated[
-    int, typer.Option("--volume", min=0, help="Which volume of a 4-D scan to look at, from 0 on.")
-]
-
-
-def info(scan: Scan, volume: VolumeIndex = 0, as_json: JsonOption = False) -> None:
+def info(scan: Scan, volume_index: VolumeIndex = None, as_json: JsonOption = False) -> None:
     """Tell a scan's shape, spacing, origin, orientation and intensities, and what to know of it.
 
     Shape, spacing and orientation are in array order: slices, rows, columns as stored. The
     orientation names where each axis points: L or R, P or A, S or I. A remark is something that
-    was found, and mended, on reading.
+    was found, and mended, on reading. Of a 4-D scan the first volume is described, unless another
+    is chosen.
     """
     from napari_crii.io import read_scan, volume_count
 
     count = volume_count(scan)
-    facts = {**scan_facts(str(scan), read_scan(scan, volume)), "volumes": count}
+    first = 0 if count > 1 and volume_index is None else volume_index
+    facts = {**scan_facts(str(scan), read_scan(scan, first)), "volumes": count}
     if as_json:
         write_json(facts)
     else:

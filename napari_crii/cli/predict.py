@@ -10,6 +10,7 @@ import typer
 
 from napari_crii.cli._guard import USER_ERROR, sentence
 from napari_crii.cli._output import JsonOption, note, progress_bar, write_json
+from napari_crii.cli._scan_options import VolumeIndex
 from napari_crii.errors import CriiError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 Scans = Annotated[
     list[Path],
-    typer.Argument(readable=False, metavar="SCAN...", help="NIfTI, PNG, TIFF, or a DICOM folder."),
+    typer.Argument(readable=False, metavar="SCAN...", help="Files, or DICOM folders."),
 ]
 Output = Annotated[
     Path, typer.Option("--output", "-o", readable=False, metavar="DIR", help="Folder to write to.")
@@ -35,10 +36,6 @@ Weights = Annotated[
 ]
 Views = Annotated[int, typer.Option(min=1, max=4, help="Mirrored views to average.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
-VolumeIndex = Annotated[
-    int | None,
-    typer.Option("--volume", min=0, help="Which volume of 4-D scans, from 0 on; named in files."),
-]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Skip scans whose files are complete and unchanged.")
 ]
@@ -51,7 +48,7 @@ class _Target:
     folder: Path
     overwrite: bool
     resume: bool
-    volume: int | None
+    volume_index: int | None
 
 
 def predict(
@@ -59,9 +56,9 @@ def predict(
     output: Output,
     checkpoint: Weights = None,
     views: Views = 4,
-    volume: VolumeIndex = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
+    volume_index: VolumeIndex = None,
     as_json: JsonOption = False,
 ) -> None:
     """Propose a mask for each scan, with probabilities, a map of doubt and patches to look at.
@@ -76,11 +73,11 @@ def predict(
     from napari_crii.cli._proposal_files import unique_stems
 
     stems = unique_stems(scans)
-    if volume is not None:
-        stems = [f"{stem}_volume{volume}" for stem in stems]
+    if volume_index is not None:
+        stems = [f"{stem}_volume{volume_index}" for stem in stems]
     require_writable(output)
     predictor = _predictor(checkpoint, views)
-    target = _Target(output, overwrite, resume, volume)
+    target = _Target(output, overwrite, resume, volume_index)
     records, failed = [], False
     for scan, stem in zip(scans, stems, strict=True):
         try:
@@ -113,6 +110,7 @@ def _predictor(checkpoint: Path | None, views: int) -> Predictor:
 def _predict_one(predictor: Predictor, scan: Path, stem: str, target: _Target) -> dict[str, Any]:
     """Compute first, write last."""
     from napari_crii.cli._proposal_files import (
+        is_single_image,
         proposal_files,
         proposal_writers,
         refuse_existing,
@@ -122,9 +120,9 @@ def _predict_one(predictor: Predictor, scan: Path, stem: str, target: _Target) -
     from napari_crii.io import read_scan
     from napari_crii.scan_prediction import predict_scan
 
-    volume = read_scan(scan, target.volume)
+    volume = read_scan(scan, target.volume_index)
     checkpoint = predictor.checkpoint
-    files = proposal_files(target.folder, stem, checkpoint.classes, volume.is_image)
+    files = proposal_files(target.folder, stem, checkpoint.classes, is_single_image(volume))
     origin = Origin(volume.digest, checkpoint.digest, len(predictor.views))
     report = report_of_done(origin, files) if target.resume else None
     if report is not None:

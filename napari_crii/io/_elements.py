@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom.tag import BaseTag, Tag
 
 
 def value(data: pydicom.Dataset, keyword: str, default: Any) -> Any:
     """Return an element's value; `default` where it is absent or empty."""
-    found = data.get(keyword)
+    tag = _tag(keyword)
+    # Most elements asked for are absent, and looking up their names is what takes the time.
+    found = data[tag].value if tag in data else None
     return default if found is None or found == "" else found
+
+
+@cache
+def _tag(keyword: str) -> BaseTag:
+    return Tag(keyword)
 
 
 def numbers(data: pydicom.Dataset, keyword: str, count: int) -> NDArray[np.float64] | None:

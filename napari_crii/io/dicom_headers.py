@@ -39,7 +39,8 @@ _PHASES = (
 _TAGS = [Tag(keyword) for keyword in (*_KEYWORDS, *_PHASES, *GROUP_KEYWORDS)]
 _PIXEL_DATA = b"\xe0\x7f\x10\x00"
 _NATIVE = ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
-_PLAIN = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1")
+_EXPLICIT = "1.2.840.10008.1.2.1"
+_PLAIN = ("1.2.840.10008.1.2", _EXPLICIT)
 _NO_SCANS = ("SEG", "RTDOSE")
 _LARGEST_COMPRESSION = 1000
 _ALWAYS_PLAUSIBLE_BYTES = 64 << 20
@@ -123,13 +124,13 @@ def read_headers(paths: Iterable[Path]) -> tuple[list[Header], tuple[str, ...]]:
     """
     headers: list[Header] = []
     ignored: list[str] = []
-    for path in paths:
-        if path.name.startswith(".") or path.name.upper() == "DICOMDIR":
-            continue
-        if looks_like_dicom(path):
-            headers.extend(read_header(path))
-        else:
-            ignored.append(path.name)
+    named = (p for p in paths if not p.name.startswith(".") and p.name.upper() != "DICOMDIR")
+    with quiet_about_uids():
+        for path in named:
+            if looks_like_dicom(path):
+                headers.extend(_read_header(path))
+            else:
+                ignored.append(path.name)
     if not ignored:
         return headers, ()
     return headers, (f"{len(ignored)} files that are not DICOM were ignored, as {ignored[0]}",)
@@ -143,7 +144,12 @@ def read_header(path: Path) -> tuple[Header, ...]:
     ScanError
         If the file is no DICOM, truncated, or promises more pixels than it can hold.
     """
-    with refusing(path, "DICOM file"), quiet_about_uids(), open(path, "rb") as stream:
+    with quiet_about_uids():
+        return _read_header(path)
+
+
+def _read_header(path: Path) -> tuple[Header, ...]:
+    with refusing(path, "DICOM file"), open(path, "rb") as stream:
         try:
             data = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=_TAGS)
         except InvalidDicomError:
@@ -191,7 +197,9 @@ def _pixels_at(stream: BinaryIO, header: Header) -> int | None:
     element = stream.read(12)
     if element[:4] != _PIXEL_DATA:
         return None
-    explicit = element[4:6] in (b"OW", b"OB")
+    explicit = header.transfer_syntax == _EXPLICIT
+    if explicit and element[4:6] not in (b"OW", b"OB"):
+        return None
     at = stop + (12 if explicit else 8)
     length = int.from_bytes(element[8:12] if explicit else element[4:8], "little")
     wanted = header.shape[0] * header.shape[1] * header.frames * header.bits_allocated // 8

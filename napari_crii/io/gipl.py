@@ -40,11 +40,12 @@ def read_gipl_header(path: str | Path) -> RawImage:
         matrix[:3, 3] = struct.unpack(">3d", header[204:228])
         return RawImage(
             data=Path(path),
-            start=0 if packing == "gzip" else _BYTES,
+            start=0,
             packing=packing,
             dtype=np.dtype(_DTYPES[kind]),
             sizes=(max(t, 1), max(z, 1), y, x),
             axes="tzyx",
             geometry=checked_geometry(matrix),
+            skip=_BYTES,
             remarks=("orientation unknown: GIPL does not tell it, LPS was taken",),
         )

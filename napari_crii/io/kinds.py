@@ -12,6 +12,7 @@ METAIMAGE_SUFFIXES = (".mha", ".mhd")
 GIPL_SUFFIXES = (".gipl.gz", ".gipl")
 RASTER_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+MASK_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".png", ".tif", ".tiff")
 FORMATS = "NIfTI, Analyze, NRRD, MetaImage, GIPL, DICOM, PNG, JPEG or TIFF"
 
 _NAMED = (

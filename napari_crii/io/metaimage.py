@@ -11,7 +11,7 @@ from napari_crii.errors import ScanError
 from napari_crii.geometry import Geometry
 from napari_crii.io._refusal import refusing
 from napari_crii.io._stream import Packing
-from napari_crii.io.raw_image import RawImage, Remarks, checked_geometry, data_file
+from napari_crii.io.raw_image import RawImage, Remarks, checked_geometry, data_file, shown
 
 _LONGEST_HEADER = 1 << 20
 _DTYPES = {
@@ -85,7 +85,7 @@ def _flag(fields: Fields, *names: str) -> bool:
 def _dtype(path: str | Path, fields: Fields) -> np.dtype[Any]:
     name = fields["ElementType"].upper().removesuffix("_ARRAY")
     if name not in _DTYPES:
-        raise ScanError(f"{path} holds voxels of type {name}, which is not supported")
+        raise ScanError(f"{path} holds voxels of type {shown(name)}, which is not supported")
     big = _flag(fields, "BinaryDataByteOrderMSB", "ElementByteOrderMSB")
     return np.dtype(_DTYPES[name]).newbyteorder(">" if big else "<")
 

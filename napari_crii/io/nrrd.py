@@ -15,7 +15,7 @@ from napari_crii.errors import ScanError
 from napari_crii.geometry import Geometry
 from napari_crii.io._refusal import refusing
 from napari_crii.io._stream import Packing
-from napari_crii.io.raw_image import RawImage, Remarks, checked_geometry, data_file
+from napari_crii.io.raw_image import RawImage, Remarks, checked_geometry, data_file, shown
 
 _LONGEST_HEADER = 4 << 20
 _TYPES = {
@@ -104,7 +104,7 @@ def _fields(path: str | Path) -> tuple[Fields, int]:
 def _dtype(path: str | Path, fields: Fields) -> np.dtype[Any]:
     name = fields["type"].lower()
     if name not in _DTYPES:
-        raise ScanError(f"{path} holds voxels of type '{name}', which is not supported")
+        raise ScanError(f"{path} holds voxels of type {shown(name)}, which is not supported")
     dtype = np.dtype(_DTYPES[name])
     if dtype.itemsize == 1:
         return dtype
@@ -117,7 +117,7 @@ def _dtype(path: str | Path, fields: Fields) -> np.dtype[Any]:
 def _data(path: Path, fields: Fields, end: int) -> tuple[Path, int, Packing]:
     encoding = fields["encoding"].lower()
     if encoding not in _PACKINGS:
-        raise ScanError(f"{path} has the encoding '{encoding}': save it as raw or gzip")
+        raise ScanError(f"{path} has the encoding {shown(encoding)}: save it as raw or gzip")
     skipped = int(fields.get("byteskip", 0))
     if int(fields.get("lineskip", 0)) or (skipped and _PACKINGS[encoding] != "raw"):
         raise ScanError(f"{path} skips lines or packed bytes before its voxels: save it anew")

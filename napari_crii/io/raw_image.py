@@ -26,6 +26,7 @@ from napari_crii.volume import Volume
 
 Remarks = tuple[str, ...]
 _ALPHA = 4
+_LONGEST_SHOWN = 80
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class RawImage:
         Grid of (z, y, x).
     remarks
         What the header does not say.
+    skip
+        How many unpacked bytes precede the voxels: a header within a packed stream.
     """
 
     data: Path
@@ -60,6 +63,7 @@ class RawImage:
     axes: str
     geometry: Geometry
     remarks: Remarks = ()
+    skip: int = 0
 
     @property
     def volumes(self) -> int:
@@ -104,15 +108,21 @@ def data_file(header: Path, name: str) -> Path:
     """
     folder = header.resolve().parent
     beside = folder / name
+    told = shown(name)
     if name != os.path.basename(name) or "\\" in name or name in ("", ".", ".."):
         raise ScanError(
-            f"{header} names its data file '{name}': only a file in the header's own folder is read"
+            f"{header} names its data file {told}: only a file in the header's own folder is read"
         )
     if not beside.is_file():
-        raise ScanError(f"{header} needs its data file {name}, which is not in its folder")
+        raise ScanError(f"{header} needs its data file {told}, which is not in its folder")
     if beside.resolve().parent != folder:
-        raise ScanError(f"{header} names its data file '{name}', a link out of the folder")
+        raise ScanError(f"{header} names its data file {told}, a link out of the folder")
     return beside
+
+
+def shown(text: str) -> str:
+    """Return what stands in a header in a form that fits into one sentence."""
+    return repr(text[:_LONGEST_SHOWN])
 
 
 def _check_size(path: str | Path, image: RawImage) -> None:
@@ -133,10 +143,11 @@ def _stored(image: RawImage, index: int) -> tuple[Array, int]:
         start = os.path.getsize(image.data) - image.nbytes
     if image.axes.startswith("t"):
         array = np.empty(image.sizes[1:], dtype=image.dtype)
-        more = read_voxels(image.data, array, start, index * array.nbytes, image.packing)
+        skip = image.skip + index * array.nbytes
+        more = read_voxels(image.data, array, start, skip, image.packing)
         return array, more - (image.volumes - 1 - index) * array.nbytes
     array = np.empty(image.sizes, dtype=image.dtype)
-    more = read_voxels(image.data, array, start, 0, image.packing)
+    more = read_voxels(image.data, array, start, image.skip, image.packing)
     if "t" in image.axes:
         # Volumes that are interleaved voxel by voxel.
         array = np.ascontiguousarray(array.take(index, axis=image.axes.index("t")))

@@ -1,4 +1,4 @@
-"""Open a scan or a mask of any supported kind."""
+"""Open a scan of any supported kind."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_crii.errors import GeometryError, ScanError
-from napari_crii.geometry import Geometry
-from napari_crii.io._choice import chosen_volume
+from napari_crii.errors import ScanError
 from napari_crii.io._refusal import refusing
-from napari_crii.io._values import Array, as_labels
 from napari_crii.io.kinds import (
     FORMATS,
     GIPL_SUFFIXES,
@@ -75,41 +72,22 @@ def volume_count(path: str | Path) -> int:
         from napari_crii.io.dicom import series_volumes
 
         return series_volumes(path)
-    return 1 if kind == "image" else _raw_header(kind, path).volumes
+    if kind == "image":
+        from napari_crii.io.raster import raster_volumes
+
+        return raster_volumes(path)
+    return _raw_header(kind, path).volumes
 
 
-def read_mask(path: str | Path, like: Volume | None = None) -> tuple[Array, Geometry]:
-    """Read a mask of integer labels.
-
-    Parameters
-    ----------
-    path
-        NIfTI, PNG or TIFF (or a DICOM image); values {0, 255} mean class 1, and the colours of
-        a palette image are taken as labels by their index.
-    like
-        The scan whose grid the mask must have: all eight corners within 1e-3 mm. An image that
-        carries no size need only have the scan's shape, and takes its grid.
-
-    Returns
-    -------
-    labels
-        (Z, Y, X) in the smallest unsigned type that fits.
-    geometry
-        Where the mask lies.
+def read_as_stored(path: str | Path) -> Volume:
+    """Read a file of one volume with NaN and infinite values left in place, as for masks.
 
     Raises
     ------
     ScanError
-        If the file cannot be read, or holds colours, fractions or negative values.
-    GeometryError
-        If the grid is not that of `like`.
+        As `read_scan`.
     """
-    volume = _read(path, True, None)
-    if volume.channels != 1:
-        raise ScanError(f"{path} is in colour, but a mask holds one label per voxel")
-    with refusing(path, "mask"):
-        labels = as_labels(volume.array)
-    return labels, volume.geometry if like is None else _matching_grid(path, volume, like)
+    return _read(path, True, None)
 
 
 def _read(path: str | Path, labels: bool, volume_index: int | None) -> Volume:
@@ -122,8 +100,7 @@ def _read(path: str | Path, labels: bool, volume_index: int | None) -> Volume:
     if kind == "image":
         from napari_crii.io.raster import read_raster
 
-        chosen_volume(path, 1, volume_index)
-        return read_raster(path, labels)
+        return read_raster(path, labels, volume_index)
     if kind == "DICOM":
         from napari_crii.io.dicom import read_series
 
@@ -178,14 +155,3 @@ def _require_content(path: str | Path) -> None:
         raise ScanError(f"{path} is neither a file nor a folder")
     if os.path.getsize(path) == 0:
         raise ScanError(f"{path} is empty")
-
-
-def _matching_grid(path: str | Path, mask: Volume, like: Volume) -> Geometry:
-    if mask.shape != like.shape:
-        raise GeometryError(f"{path} has {mask.shape} voxels, but the scan has {like.shape}")
-    if mask.is_image:
-        return like.geometry
-    distance = mask.geometry.corner_distance(like.geometry, like.shape)
-    if not mask.geometry.coincides(like.geometry, like.shape):
-        raise GeometryError(f"{path} lies up to {distance:.3g} mm away from the scan's grid")
-    return mask.geometry

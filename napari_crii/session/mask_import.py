@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_crii.errors import GeometryError, ScanError
 from napari_crii.geometry import Geometry
 from napari_crii.io import read_mask
+from napari_crii.io.mask import resampled as onto_grid
 from napari_crii.volume import Volume, to_slices
 
 Labels = NDArray[np.unsignedinteger]
@@ -56,14 +57,24 @@ def read_mask_file(path: str | Path, scan: Volume) -> MaskFile:
     GeometryError
         If the grids differ and one of them is not known, so that nothing can be resampled.
     """
+    name = Path(path).name
     try:
-        labels, grid = read_mask(path, like=scan)
-    except GeometryError as error:
-        labels, grid = read_mask(path)
+        # Numbers that are no classes are asked about, so none is taken for one object here.
+        labels, grid = read_mask(path, like=scan, instances=False)
+    except GeometryError:
+        labels, grid = read_mask(path, instances=False)
         if "px" in (grid.unit, scan.geometry.unit):
             raise
-        return MaskFile(Path(path).name, labels, grid, str(error))
-    return MaskFile(Path(path).name, labels, grid)
+        return MaskFile(name, labels, grid, _mismatch(name, labels, grid, scan))
+    return MaskFile(name, labels, grid)
+
+
+def _mismatch(name: str, labels: Labels, grid: Geometry, scan: Volume) -> str:
+    if labels.shape != scan.shape:
+        voxels, wanted = (" x ".join(map(str, shape)) for shape in (labels.shape, scan.shape))
+        return f"{name} has {voxels} voxels, but the scan has {wanted}"
+    distance = grid.corner_distance(scan.geometry, scan.shape)
+    return f"{name} lies up to {distance:.3g} mm away from the scan's grid"
 
 
 def resampled(mask: MaskFile, scan: Volume) -> MaskFile:
@@ -76,16 +87,7 @@ def resampled(mask: MaskFile, scan: Volume) -> MaskFile:
     GeometryError
         If no label comes to lie inside the scan.
     """
-    to_mask = np.linalg.inv(mask.grid.affine) @ scan.geometry.affine
-    rows, columns = np.indices(scan.shape[1:]).reshape(2, -1)
-    result = np.zeros(scan.shape, dtype=mask.labels.dtype)
-    limits = np.array(mask.labels.shape)[:, None]
-    for z in range(scan.shape[0]):
-        places = np.stack([np.full(rows.size, z), rows, columns, np.ones(rows.size)])
-        # Half a voxel up always: rounding to even would shift every second one.
-        nearest = np.floor((to_mask @ places)[:3] + 0.5 + 1e-9).astype(np.int64)
-        inside = ((nearest >= 0) & (nearest < limits)).all(axis=0)
-        result[z].reshape(-1)[inside] = mask.labels[tuple(nearest[:, inside])]
+    result = onto_grid(mask.labels, mask.grid, scan.geometry, scan.shape)
     if mask.labels.any() and not result.any():
         raise GeometryError(f"{mask.name} has no label inside the scan: it lies elsewhere")
     return MaskFile(mask.name, result, scan.geometry)

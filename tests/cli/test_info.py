@@ -65,12 +65,12 @@ def test_a_scan_of_several_volumes_is_described_one_by_one(
     path = tmp_path / "phases.nii"
     values = np.broadcast_to(np.arange(3, dtype=np.int16), (5, 4, 3, 3)).copy()
     nib.save(nib.Nifti1Image(values, np.eye(4)), path)
-    first, last = as_json("info", path), as_json("info", path, "--volume", 2)
+    first, last = as_json("info", path), as_json("info", path, "--volume-index", 2)
     assert (first["volumes"], first["intensity"]) == (3, [0, 0])
     assert (last["volumes"], last["intensity"]) == (3, [2, 2])
     assert last["remarks"] == ["volume 2 of volumes 0 to 2"]
     assert "volumes      3" in run("info", path).stdout
-    assert "volumes" in refused("info", path, "--volume", 3)
+    assert "volumes" in refused("info", path, "--volume-index", 3)
 
 
 def test_letters_name_each_direction_once_however_oblique() -> None:
