@@ -79,7 +79,7 @@ Scroll = Annotated[
 ]
 
 app = typer.Typer(name="benchmark", no_args_is_help=True, help="Measure, on your own data.")
-app.command()(loading)
+app.command(epilog="Example: napari-crii benchmark loading --slices 60 --json")(loading)
 
 
 @app.command(
