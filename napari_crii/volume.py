@@ -13,6 +13,8 @@ from napari_crii.errors import GeometryError
 from napari_crii.geometry import Geometry
 
 _SAMPLE_LIMIT = 1_000_000
+# How a remark begins that says so.
+ORIENTATION_UNKNOWN = "orientation unknown"
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,20 @@ class Volume:
         return self.shape[self.slice_axis]
 
     @property
+    def has_orientation(self) -> bool:
+        """Whether it is known how the scan lies in the patient."""
+        unknown = any(remark.startswith(ORIENTATION_UNKNOWN) for remark in self.remarks)
+        return not self.is_image and not unknown
+
+    @property
+    def slice_geometry(self) -> Geometry:
+        """The grid of `slices`: the slice axis first."""
+        return self.geometry.transposed(_slices_first(self.slice_axis))
+
+    @property
     def slice_spacing(self) -> tuple[float, float, float]:
         """Spacing as (between slices, rows, columns)."""
-        return self.geometry.transposed(_slices_first(self.slice_axis)).spacing
+        return self.slice_geometry.spacing
 
     @property
     def pixel_spacing(self) -> tuple[float, float] | None:

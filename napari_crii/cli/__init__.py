@@ -13,6 +13,7 @@ import typer
 from napari_crii.cli._guard import GuardedGroup
 from napari_crii.cli._output import version
 from napari_crii.cli.benchmark import app as benchmark
+from napari_crii.cli.checkpoint import app as checkpoint
 from napari_crii.cli.demo import demo
 from napari_crii.cli.doctor import doctor
 from napari_crii.cli.evaluate import evaluate
@@ -28,9 +29,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for _command in (info, predict, train, evaluate, demo, doctor):
-    app.command()(_command)
+for _command, _example in (
+    (info, "info scan.nii.gz --json"),
+    (predict, "predict first.nii.gz second.nii.gz -o out --resume --json"),
+    (train, 'train --images scans --labels masks --classes "organ,lesion" -o my.safetensors'),
+    (evaluate, "evaluate --predictions out --labels masks --json"),
+    (demo, "demo scan.nii.gz --headless -o demo-output"),
+    (doctor, "doctor --json"),
+):
+    app.command(epilog=f"Example: napari-crii {_example}")(_command)
 app.add_typer(benchmark)
+app.add_typer(checkpoint)
 
 
 def _show_version(wanted: bool) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from napari_crii.classes import LabelClass
-from napari_crii.cli._orientation import letters, opposite
+from napari_crii.orientation import letters, opposite
 from napari_crii.scan_prediction import ScanPrediction
 from napari_crii.volume import Volume, to_slices
 

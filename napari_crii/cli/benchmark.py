@@ -79,10 +79,13 @@ Scroll = Annotated[
 ]
 
 app = typer.Typer(name="benchmark", no_args_is_help=True, help="Measure, on your own data.")
-app.command()(loading)
+app.command(epilog="Example: napari-crii benchmark loading --slices 60 --json")(loading)
 
 
-@app.command()
+@app.command(
+    epilog="Example: napari-crii benchmark crossval --images scans --labels masks "
+    "--groups patients.csv --out runs.jsonl"
+)
 def crossval(
     images: Images,
     labels: Labels,
@@ -130,7 +133,7 @@ def crossval(
     _report_folds(plan, out, table, as_json)
 
 
-@app.command()
+@app.command(epilog="Example: napari-crii benchmark latency --part proposal --json")
 def latency(
     parts: Parts = "proposal,window",
     scan: ScanOption = None,

@@ -24,14 +24,18 @@ Scan = Annotated[
 
 
 def info(scan: Scan, volume_index: VolumeIndex = None, as_json: JsonOption = False) -> None:
-    """Tell a scan's shape, spacing, origin, orientation and intensities.
+    """Tell a scan's shape, spacing, origin, orientation and intensities, and what to know of it.
 
     Shape, spacing and orientation are in array order: slices, rows, columns as stored. The
-    orientation names where each axis points: L or R, P or A, S or I.
+    orientation names where each axis points: L or R, P or A, S or I. A remark is something that
+    was found, and mended, on reading. Of a 4-D scan the first volume is described, unless another
+    is chosen.
     """
-    from napari_crii.io import read_scan
+    from napari_crii.io import read_scan, volume_count
 
-    facts = scan_facts(str(scan), read_scan(scan, volume_index))
+    count = volume_count(scan)
+    first = 0 if count > 1 and volume_index is None else volume_index
+    facts = {**scan_facts(str(scan), read_scan(scan, first)), "volumes": count}
     if as_json:
         write_json(facts)
     else:
@@ -40,17 +44,18 @@ def info(scan: Scan, volume_index: VolumeIndex = None, as_json: JsonOption = Fal
 
 def scan_facts(scan: str, volume: Volume) -> dict[str, Any]:
     """Return what can be said about a scan, ready for JSON; spacing and origin in `unit`."""
-    from napari_crii.cli._orientation import letters
+    from napari_crii.orientation import letters
 
-    geometry = volume.geometry
+    geometry, pixel = volume.geometry, volume.pixel_spacing
     return {
         "scan": scan,
         "shape": list(volume.shape),
         "channels": volume.channels,
         "spacing": [_rounded(value) for value in geometry.spacing],
         "unit": geometry.unit,
+        "pixel_spacing": None if pixel is None else [_rounded(value) for value in pixel],
         "origin": None if volume.is_image else [_rounded(value) for value in geometry.origin],
-        "orientation": None if volume.is_image else letters(geometry),
+        "orientation": letters(geometry) if volume.has_orientation else None,
         "oblique": geometry.is_oblique,
         "sheared": geometry.is_sheared,
         "slice_axis": volume.slice_axis,
@@ -69,20 +74,20 @@ def _table(facts: dict[str, Any]) -> str:
     """Return the facts as aligned lines."""
     low, high = facts["intensity"]
     colour = ", RGB" if facts["channels"] == 3 else ""
-    known = facts["orientation"] is not None
+    pixel, origin = facts["pixel_spacing"], facts["origin"]
+    known = facts["orientation"] or "unknown"
     grid = [name for name in ("oblique", "sheared") if facts[name]]
     lines = [
         ("scan", facts["scan"]),
         ("shape", " x ".join(str(n) for n in facts["shape"]) + colour),
         ("spacing", " x ".join(f"{s:g}" for s in facts["spacing"]) + f" {facts['unit']}"),
-        (
-            "origin",
-            ", ".join(f"{o:g}" for o in facts["origin"]) + " mm LPS" if known else "unknown",
-        ),
-        ("orientation", ", ".join([facts["orientation"], *grid]) if known else "unknown"),
+        ("pixel", f"{pixel[0]:g} x {pixel[1]:g} mm" if pixel else "the file tells no size"),
+        ("origin", ", ".join(f"{o:g}" for o in origin) + " mm LPS" if origin else "unknown"),
+        ("orientation", ", ".join([known, *grid])),
         ("slices", f"{facts['slices']} along axis {facts['slice_axis']}"),
         ("type", facts["type"]),
         ("intensity", f"{low:g} to {high:g}"),
+        ("volumes", facts["volumes"]),
         *(("remark", remark) for remark in facts["remarks"]),
     ]
     return "\n".join(f"{name:<12} {value}" for name, value in lines)

@@ -36,14 +36,18 @@ Weights = Annotated[
 ]
 Views = Annotated[int, typer.Option(min=1, max=4, help="Mirrored views to average.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Skip scans whose files are complete and unchanged.")
+]
 
 
 @dataclass(frozen=True)
 class _Target:
-    """What a run reads of each scan, where it writes, and whether it may replace what is there."""
+    """Where a run writes, what it does about files that are there, and which volume it reads."""
 
     folder: Path
     overwrite: bool
+    resume: bool
     volume_index: int | None
 
 
@@ -53,6 +57,7 @@ def predict(
     checkpoint: Weights = None,
     views: Views = 4,
     overwrite: Overwrite = False,
+    resume: Resume = False,
     volume_index: VolumeIndex = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -60,15 +65,19 @@ def predict(
 
     Writes STEM_mask, STEM_coarse, STEM_refined and STEM_disagreement for each scan; with several
     classes one coarse and one refined map for each, such as STEM_refined-2-lesion. A scan that
-    fails is named, the others are done all the same.
+    fails is named, the others are done all the same. STEM_done.json holds digests: by them
+    --resume knows what a run that was broken off had finished with the same scan, weights and
+    views. With --overwrite, too, what it left half done is computed anew.
     """
     from napari_crii.cli._folders import require_writable
     from napari_crii.cli._proposal_files import unique_stems
 
     stems = unique_stems(scans)
+    if volume_index is not None:
+        stems = [f"{stem}_volume{volume_index}" for stem in stems]
     require_writable(output)
     predictor = _predictor(checkpoint, views)
-    target = _Target(output, overwrite, volume_index)
+    target = _Target(output, overwrite, resume, volume_index)
     records, failed = [], False
     for scan, stem in zip(scans, stems, strict=True):
         try:
@@ -107,27 +116,32 @@ def _predict_one(predictor: Predictor, scan: Path, stem: str, target: _Target) -
         refuse_existing,
         write_all,
     )
+    from napari_crii.cli._resume import Origin, done_file, report_of_done, write_done
     from napari_crii.io import read_scan
     from napari_crii.scan_prediction import predict_scan
 
     volume = read_scan(scan, target.volume_index)
-    classes = predictor.checkpoint.classes
-    files = proposal_files(target.folder, stem, classes, is_single_image(volume))
-    refuse_existing(files.all, target.overwrite)
+    checkpoint = predictor.checkpoint
+    files = proposal_files(target.folder, stem, checkpoint.classes, is_single_image(volume))
+    origin = Origin(volume.digest, checkpoint.digest, len(predictor.views))
+    report = report_of_done(origin, files) if target.resume else None
+    if report is not None:
+        note(f"{scan}: done before")
+        return {**_paths(scan, files), **report}
+    refuse_existing((*files.all, done_file(files)), target.overwrite)
     with progress_bar(stem) as advance:
         prediction = predict_scan(predictor, volume, lambda done, total: advance(done, total, ""))
-    write_all(target.folder, proposal_writers(files, prediction, volume.geometry))
-    return record(scan, files, prediction)
+    made = record(scan, files, prediction)
+    writers = proposal_writers(files, prediction, volume.geometry)
+    last = (done_file(files), lambda path: write_done(path, origin, files, made))
+    write_all(target.folder, [*writers, last])
+    return made
 
 
 def record(scan: Path, files: ProposalFiles, prediction: ScanPrediction) -> dict[str, Any]:
     """Return the JSON object of one scan; the maps of several classes are lists of paths."""
     return {
-        "scan": str(scan),
-        "mask": str(files.mask),
-        "coarse": _one_or_list(files.coarse),
-        "refined": _one_or_list(files.refined),
-        "disagreement": str(files.disagreement),
+        **_paths(scan, files),
         "patches": [
             {
                 "slice": patch.slice,
@@ -139,6 +153,16 @@ def record(scan: Path, files: ProposalFiles, prediction: ScanPrediction) -> dict
         ],
         "seconds": round(prediction.seconds, 3),
         "checkpoint": prediction.checkpoint,
+    }
+
+
+def _paths(scan: Path, files: ProposalFiles) -> dict[str, Any]:
+    return {
+        "scan": str(scan),
+        "mask": str(files.mask),
+        "coarse": _one_or_list(files.coarse),
+        "refined": _one_or_list(files.refined),
+        "disagreement": str(files.disagreement),
     }
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_crii.errors import ScanError
 from napari_crii.geometry import ORTHOGONALITY_TOLERANCE, Geometry
 from napari_crii.io.dicom_headers import Header
+from napari_crii.volume import ORIENTATION_UNKNOWN
 
 Vector = NDArray[np.float64]
 
@@ -170,7 +171,7 @@ def _without_orientation(headers: Sequence[Header]) -> tuple[Geometry, tuple[str
         return Geometry.pixels(), ("the file tells neither spacing nor orientation",)
     rows, columns = first.pixel_spacing
     geometry = Geometry((first.thickness or 1.0, rows, columns))
-    return geometry, ("orientation unknown: the file does not tell where the image lies",)
+    return geometry, (f"{ORIENTATION_UNKNOWN}: the file does not tell where the image lies",)
 
 
 def _normal(header: Header) -> Vector:

@@ -25,7 +25,7 @@ from napari_crii.io._stream import HIGHEST_RATIO, Packing, read_voxels
 from napari_crii.io._values import Array, finite, native
 from napari_crii.io.kinds import PAIR_SUFFIXES, pair_of, stem_of
 from napari_crii.io.raw_image import data_file
-from napari_crii.volume import Volume
+from napari_crii.volume import ORIENTATION_UNKNOWN, Volume
 
 _MM_PER_UNIT = {"meter": 1000.0, "mm": 1.0, "micron": 1e-3, "unknown": 1.0}
 _RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -160,7 +160,7 @@ def _rescaled(image: _Image, stored: Array) -> Array:
 def _geometry(image: _Image, shape: tuple[int, ...]) -> tuple[Geometry, tuple[str, ...]]:
     header = image.header
     if not isinstance(header, Nifti1Header):
-        remark = "orientation unknown: an Analyze file does not tell it"
+        remark = f"{ORIENTATION_UNKNOWN}: an Analyze file does not tell it"
         return from_nifti_affine(header.get_best_affine()), (remark,)
     affine, form_remarks = _affine(header, shape)
     unit = str(header.get_xyzt_units()[0])
@@ -179,7 +179,7 @@ def _affine(
     """Return the affine (x, y, z) -> RAS of the best coded form, with remarks."""
     sform, qform = header.get_sform(coded=True)[0], _qform(header)
     if sform is None and qform is None:
-        remark = "orientation unknown: the file codes neither sform nor qform"
+        remark = f"{ORIENTATION_UNKNOWN}: the file codes neither sform nor qform"
         return header.get_best_affine(), (remark,)
     if sform is None:
         return cast("NDArray[np.floating]", qform), ()

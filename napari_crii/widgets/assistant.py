@@ -11,26 +11,27 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
     QGroupBox,
-    QHBoxLayout,
-    QLabel,
     QProgressBar,
-    QPushButton,
     QScrollArea,
     QVBoxLayout,
     QWidget,
 )
 
+from napari_crii._layers import VOLUME_KEY, LayerData
 from napari_crii._resources import resource
 from napari_crii.classes import LabelClass
 from napari_crii.errors import CriiError
 from napari_crii.io.kinds import MASK_SUFFIXES
+from napari_crii.widgets._builders import button, group, row, show_progress, words_label
 from napari_crii.widgets.controller import AssistantController
 from napari_crii.widgets.forms import Choice, SaveForm, TaskForm
+from napari_crii.widgets.importing import MaskImport
 from napari_crii.widgets.keymap import shown_key
 from napari_crii.widgets.layer_binding import DISAGREEMENT, HUMAN, PROPOSAL
 from napari_crii.widgets.layers import can_be_annotated, volume_of
+from napari_crii.widgets.opening import ScanOpening
 from napari_crii.widgets.patches_layer import REASON_COLORS
-from napari_crii.widgets.state import AssistantState, Progress
+from napari_crii.widgets.state import AssistantState, classes_in_words
 from napari_crii.widgets.task import Task
 
 SHIPPED_CHECKPOINT = "crii-lv-cine-mri.safetensors"
@@ -61,6 +62,8 @@ class CriiAssistant(QScrollArea):
             self._scan_names, self._ask_checkpoint, resource("checkpoints", SHIPPED_CHECKPOINT)
         )
         self._save_form = SaveForm()
+        self.opening = ScanOpening(self, self._on_opened, self.controller.say)
+        self.importing = MaskImport(self, self.controller)
         self._build()
         self.controller.changed.connect(self._render)
         events = napari_viewer.layers.events
@@ -69,7 +72,8 @@ class CriiAssistant(QScrollArea):
         application = QApplication.instance()
         assert application is not None
         application.aboutToQuit.connect(self.shut_down)
-        self.destroyed.connect(self.controller.close)
+        for part in (self.controller, self.opening, self.importing):
+            self.destroyed.connect(part.close)
         self._on_layers()
         self._render()
 
@@ -108,15 +112,24 @@ class CriiAssistant(QScrollArea):
         except CriiError as error:
             self.controller.say(str(error), True)
 
+    def import_mask(self) -> None:
+        """Open the chosen scan, then ask for a file with a finished mask of it."""
+        try:
+            self.controller.open(self.task(), self._ask_mask)
+        except CriiError as error:
+            self.controller.say(str(error), True)
+
     def shut_down(self) -> None:
         """End the children before the application goes."""
+        self.opening.close()
+        self.importing.close()
         self.controller.close()
 
     def _build(self) -> None:
         content = QWidget()
         layout = QVBoxLayout(content)
         layout.setContentsMargins(6, 6, 6, 6)
-        for group in (
+        for part in (
             self._scan_group(),
             self._propose_group(),
             self._patch_group(),
@@ -124,7 +137,7 @@ class CriiAssistant(QScrollArea):
             self._learning_group(),
             self._save_group(),
         ):
-            layout.addWidget(group)
+            layout.addWidget(part)
         self._status = words_label()
         self._status.setObjectName("crii_status")
         layout.addWidget(self._status)
@@ -182,11 +195,19 @@ class CriiAssistant(QScrollArea):
             "Everything on this slice is right: the network may learn from it",
             self.controller.accept_slice,
         )
+        self._import = button(
+            "Import mask...", "Take a finished mask from a file", self.import_mask
+        )
         self._undo = button(f"Undo ({shown_key('undo')})", "", self.controller.undo)
         self._slice_words = words_label()
+        self._class_words = words_label()
         how_to = words_label(HOW_TO)
         return group(
-            "4. Correct and accept", row(self._accept_slice, self._undo), self._slice_words, how_to
+            "4. Correct and accept",
+            row(self._accept_slice, self._undo, self._import),
+            self._slice_words,
+            self._class_words,
+            how_to,
         )
 
     def _learning_group(self) -> QGroupBox:
@@ -209,10 +230,13 @@ class CriiAssistant(QScrollArea):
     def _render(self) -> None:
         """Show the controller's state."""
         state: AssistantState = self.controller.state
+        session = self.controller.session
+        classes = "" if session is None else f"Labels: {classes_in_words(session.classes)}"
         for label, words in (
             (self._scan_words, state.scan),
             (self._patch_words, state.patch),
             (self._slice_words, state.slice),
+            (self._class_words, classes),
             (self._learning_words, state.learned),
         ):
             label.setText(words)
@@ -246,15 +270,19 @@ class CriiAssistant(QScrollArea):
 
     def _open_path(self, path: str) -> None:
         """Open a scan through our own reader; what it refuses, the status line says."""
-        if not path:
-            return
-        from napari_crii._reader import read_layers
+        if path:
+            self.opening.open(Path(path))
 
-        try:
-            for data, arguments, _ in read_layers(path):
-                self._viewer.add_image(data, **arguments)
-        except CriiError as error:
-            self.controller.say(str(error), True)
+    def _on_opened(self, layer: LayerData) -> None:
+        data, arguments, _ = layer
+        self._viewer.add_image(data, **arguments)
+        self.controller.view.show(arguments["metadata"][VOLUME_KEY])
+        self._viewer.reset_view()
+
+    def _ask_mask(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Import a mask")
+        if path:
+            self.importing.start(Path(path))
 
     def _ask_checkpoint(self) -> Path | None:
         path, _ = QFileDialog.getOpenFileName(self, "Checkpoint", filter="*.safetensors")
@@ -270,46 +298,3 @@ class CriiAssistant(QScrollArea):
         if path:
             named = path if path.lower().endswith(MASK_SUFFIXES) else path + suffix
             self.controller.save(Path(named), self._save_form.value().include_proposals)
-
-
-def button(text: str, tooltip: str, pressed: object) -> QPushButton:
-    """Return a push button."""
-    made = QPushButton(text)
-    made.setToolTip(tooltip)
-    made.clicked.connect(lambda _checked=False: pressed())  # type: ignore[operator]
-    return made
-
-
-def words_label(text: str = "") -> QLabel:
-    """Return a label that wraps."""
-    made = QLabel(text)
-    made.setWordWrap(True)
-    return made
-
-
-def row(*widgets: QWidget) -> QWidget:
-    """Return widgets side by side."""
-    made = QWidget()
-    layout = QHBoxLayout(made)
-    layout.setContentsMargins(0, 0, 0, 0)
-    for widget in widgets:
-        layout.addWidget(widget)
-    return made
-
-
-def group(title: str, *widgets: QWidget) -> QGroupBox:
-    """Return widgets under a title."""
-    made = QGroupBox(title)
-    layout = QVBoxLayout(made)
-    layout.setContentsMargins(8, 4, 8, 4)
-    layout.setSpacing(3)
-    for widget in widgets:
-        layout.addWidget(widget)
-    return made
-
-
-def show_progress(bar: QProgressBar, progress: Progress) -> None:
-    """Show a progress; an idle bar is empty and keeps its place: a new layout costs a repaint."""
-    bar.setFormat("%p%" if progress.running else "")
-    bar.setMaximum(max(1, progress.total))
-    bar.setValue(progress.done)

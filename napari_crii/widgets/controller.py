@@ -29,6 +29,7 @@ from napari_crii.widgets.state import (
     slice_in_words,
 )
 from napari_crii.widgets.task import Task
+from napari_crii.widgets.upright import UprightView
 
 ZOOM_ON_PATCH = 2.5
 STAGE_MS = 15
@@ -61,6 +62,7 @@ class AssistantController(QObject):
         self._fit_zoom = 1.0
         self._state = AssistantState()
         self._background = Background(self._on_failure, self)
+        self.view = UprightView(viewer)
         answers = Answers(self._on_proposal, self._on_proposed, self._on_refusal)
         self.proposing = Proposing(answers, self)
         self.learning = Learning(self._refresh, self._on_published, self)
@@ -75,6 +77,7 @@ class AssistantController(QObject):
         """Begin or resume work on a scan, then do the next thing."""
         if self._task == task and self.binding is not None:
             self.binding.restore()
+            self.view.show(task.volume)
             then()
             return
         if self._opening is not None:
@@ -171,11 +174,12 @@ class AssistantController(QObject):
 
     def seed(self, slices: Mapping[int, NDArray[np.integer]]) -> None:
         """Enter an expert's finished masks (H, W) of some slices."""
-        if self.case is None:
+        if self.case is None or self.binding is None:
             return
         for index, labels in slices.items():
             self.case.seed(index, labels)
-            self._after_act(index)
+            self.binding.show_slice(index)
+        self._renew_patches()
 
     def save(self, path: Path, include_proposals: bool) -> None:
         """Write the mask on the scan's own grid and verify it, off the window's thread."""
@@ -208,6 +212,7 @@ class AssistantController(QObject):
             self.binding.release()
             unbind_keys(self._viewer, self.binding.layers)
             self.binding = None
+        self.view.close()
         self.learning.close()
         self.proposing.close()
         self._background.close()
@@ -229,6 +234,7 @@ class AssistantController(QObject):
             unbind_keys(self._viewer, self.binding.layers)
             self.binding.close()
         assert self.session is not None
+        self.view.show(case.volume)
         strokes = Strokes(self._begin, self.sync, self._on_lost)
         self.case = case
         self.review = Review(case)

@@ -175,11 +175,12 @@ class LayerBinding:
 
     def go_to(self, patch: Patch, zoom: float) -> None:
         """Show a patch: its slice, centred, at `zoom` canvas pixels per mm."""
-        row, column = patch.box.center
-        _, rows, columns = self._case.volume.slice_spacing
+        place = np.multiply((patch.slice, *patch.box.center), self._case.volume.slice_spacing)
         self.turn_to(patch.slice)
-        camera = camera_of(self._viewer)
-        camera.center = (0.0, row * rows, column * columns)
+        dims, camera = self._viewer.dims, camera_of(self._viewer)
+        # The canvas counts along displayed axes, which may be swapped.
+        vertical, horizontal = (place[axis - dims.ndim] for axis in dims.order[-2:])
+        camera.center = (0.0, float(vertical), float(horizontal))
         camera.zoom = zoom
 
     def turn_to(self, index: int) -> None:

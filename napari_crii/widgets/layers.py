@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_crii._layers import VOLUME_KEY
 from napari_crii.geometry import EQUAL_SPACING_TOLERANCE, Geometry
-from napari_crii.volume import Volume
+from napari_crii.volume import ORIENTATION_UNKNOWN, Volume
 
 VIEW_KEY = "napari_crii_view"
 
@@ -52,7 +52,7 @@ def _volume_of_foreign(layer: Image) -> Volume:
         array[..., :3] if layer.rgb else array,
         geometry,
         layer.name,
-        ("opened by another reader: its position in the patient is not known",),
+        (f"{ORIENTATION_UNKNOWN}: opened by another reader",),
     )
     layer.metadata[VOLUME_KEY] = volume
     return volume

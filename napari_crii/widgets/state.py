@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from html import escape
 
+from napari_crii.classes import LabelClass
+from napari_crii.orientation import letters
 from napari_crii.patches import Patch
 from napari_crii.session import Case, SliceStatus
+from napari_crii.volume import Volume
 
 
 @dataclass(frozen=True)
@@ -51,17 +55,42 @@ class AssistantState:
 
 
 def scan_in_words(case: Case) -> str:
-    """Describe a scan in one line, its remarks after it."""
+    """Report on a scan, a line each: size, type, where its axes point, and every remark."""
+    volume = case.volume
     count, rows, columns = case.shape
-    between, row, column = case.volume.slice_spacing
-    if case.volume.is_image:
+    between, row, column = volume.slice_spacing
+    if volume.is_image:
         slices = f"{count} slices of " if count > 1 else ""
         size = f"{slices}{rows} x {columns} pixels, pixel size unknown"
     else:
         size = f"{count} slices of {rows} x {columns}, {row:.2f} x {column:.2f} x {between:.2f} mm"
-    oblique = case.volume.geometry.is_oblique and not case.volume.is_image
-    shown = ["oblique: shown on its own grid, saved in its true position"] if oblique else []
-    return "; ".join([size, *shown, *case.volume.remarks])
+    colour = "RGB, " if volume.channels == 3 else ""
+    remarks = [f"Remark: {remark}" for remark in volume.remarks]
+    return "\n".join([f"{size}, {colour}{volume.array.dtype}", *_directions(volume), *remarks])
+
+
+def _directions(volume: Volume) -> list[str]:
+    """Say where the axes point and whether the grid is turned, in at most two lines."""
+    lines = []
+    if volume.has_orientation:
+        slices, rows, columns = tuple(letters(volume.slice_geometry))
+        lines.append(
+            f"Slices are stored towards {slices}, rows towards {rows}, columns towards {columns}"
+        )
+    if volume.is_image:
+        return lines
+    turned = {"oblique": volume.geometry.is_oblique, "sheared": volume.geometry.is_sheared}
+    words = " and ".join(word for word, holds in turned.items() if holds)
+    if words:
+        lines.append(f"{words.capitalize()}: shown on its own grid, saved in its true position")
+    return lines
+
+
+def classes_in_words(classes: Sequence[LabelClass]) -> str:
+    """Return the legend of the classes as rich text: label, colour, name."""
+    return ", ".join(
+        f'{c.id} <span style="color:{c.color}">&#9632;</span> {escape(c.name)}' for c in classes
+    )
 
 
 def slice_in_words(case: Case, index: int) -> str:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import errno
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
+from napari_crii.cli import app
 from napari_crii.cli._guard import sentence
 from napari_crii.cli._output import progress_bar
 
@@ -38,6 +43,29 @@ def test_every_command_tells_its_options(run) -> None:
         assert "--json" in text
 
 
+def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Return every command with the words that call it."""
+    if not hasattr(command, "commands"):
+        yield path, command
+        return
+    for name, below in command.commands.items():
+        yield from leaves(below, (*path, name))
+
+
+COMMANDS = dict(leaves(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_help_ends_with_an_example_that_parses(run, words: tuple[str, ...]) -> None:
+    shown = " ".join(run(*words, "--help").stdout.split())
+    example = shown.rpartition("Example: ")[2]
+    program, *arguments = shlex.split(example)
+    assert program == "napari-crii"
+    assert tuple(arguments[: len(words)]) == words
+    # Parses the options and runs nothing.
+    COMMANDS[words].make_context(words[-1], arguments[len(words) :])
+
+
 def test_no_command_is_a_usage_error(run) -> None:
     assert run().exit_code == 2
     assert run("predict").exit_code == 2
@@ -60,7 +88,7 @@ def test_failures_have_a_code_and_a_sentence(
     def fail(path: Path) -> None:
         raise error
 
-    monkeypatch.setattr(napari_crii.io, "read_scan", fail)
+    monkeypatch.setattr(napari_crii.io, "volume_count", fail)
     result = run("info", "scan.nii.gz")
     assert result.exit_code == code
     assert said in result.stderr
@@ -73,7 +101,7 @@ def test_a_defect_keeps_its_traceback(run, monkeypatch: pytest.MonkeyPatch) -> N
     def fail(path: Path) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(napari_crii.io, "read_scan", fail)
+    monkeypatch.setattr(napari_crii.io, "volume_count", fail)
     assert isinstance(run("info", "scan.nii.gz").exception, ZeroDivisionError)
 
 

@@ -41,7 +41,8 @@ def test_a_scan_gives_four_files_on_its_grid(
         assert written.geometry.coincides(volume.geometry, volume.shape)
         assert 0 <= written.array.min() <= written.array.max() <= 1
     assert sorted(p.name for p in out.iterdir()) == [
-        "one_coarse.nii.gz", "one_disagreement.nii.gz", "one_mask.nii.gz", "one_refined.nii.gz",
+        "one_coarse.nii.gz", "one_disagreement.nii.gz", "one_done.json", "one_mask.nii.gz",
+        "one_refined.nii.gz",
     ]  # fmt: skip
 
 
@@ -95,6 +96,19 @@ def test_scans_of_one_name_are_told_apart_by_their_folders(
     assert [Path(r["mask"]).name for r in records] == ["a_one_mask.nii.gz", "b_one_mask.nii.gz"]
 
 
+def test_of_several_volumes_one_is_chosen_and_named(
+    as_json, refused, checkpoint: Path, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    path = tmp_path / "phases.nii.gz"
+    values = rng.integers(0, 99, (32, 32, 2, 3)).astype(np.int16)
+    nib.save(nib.Nifti1Image(values, np.diag([1.0, 1.0, 6.0, 1.0])), path)
+    options = ("-o", tmp_path / "out", "--checkpoint", checkpoint, "--views", 1)
+    assert "holds 3 volumes" in refused("predict", path, *options)
+    for index in (0, 2):
+        (record,) = as_json("predict", path, *options, "--volume-index", index)
+        assert Path(record["mask"]).name == f"phases_volume{index}_mask.nii.gz"
+
+
 def test_the_same_scan_twice_is_refused_before_anything_is_computed(
     refused, scan_file: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -120,7 +134,7 @@ def test_one_bad_scan_among_good_ones_is_named_and_the_others_are_done(
     assert result.exit_code == 2
     assert result.stderr.strip() == f"Error: {missing} does not exist"
     assert [r["scan"] for r in json.loads(result.stdout)] == [str(scan_file)]
-    assert len(list((tmp_path / "out").iterdir())) == 4
+    assert len(list((tmp_path / "out").glob("one_*"))) == 5
 
 
 def test_an_existing_file_is_replaced_only_when_asked(
@@ -135,7 +149,7 @@ def test_an_existing_file_is_replaced_only_when_asked(
     read_mask(mine)
 
 
-@pytest.mark.parametrize("failing", [1, 2, 4])
+@pytest.mark.parametrize("failing", [1, 2, 4, 5])
 def test_a_disk_that_fills_up_leaves_nothing(
     refused,
     scan_file: Path,

@@ -116,8 +116,9 @@ class Window:
         self.assistant.shut_down()
 
     def _on_canvas(self, point: tuple[float, float]) -> QPoint:
-        _, rows, columns = self.viewer.layers[HUMAN].scale
+        world = (0.0, *np.multiply(point, self.viewer.layers[HUMAN].scale[1:]))
+        down, across = (world[axis - self.viewer.dims.ndim] for axis in self.viewer.dims.order[-2:])
         view = self.canvas.view
         transform = view.transform * view.scene.transform
-        x, y = transform.map([point[1] * columns, point[0] * rows])[:2]
+        x, y = transform.map([across, down])[:2]
         return QPoint(round(x), round(y))

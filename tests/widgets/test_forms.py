@@ -153,6 +153,7 @@ def test_what_the_reader_refuses_the_status_line_says(open_window, engine, tmp_p
     broken = tmp_path / "broken.nii.gz"
     broken.write_bytes(b"nothing")
     window.assistant._open_path(str(broken))
+    window.until(lambda: window.controller.state.is_error)
     assert "broken.nii.gz" in window.status
     assert len(window.viewer.layers) == 1
     window.assistant._open_path("")

@@ -7,13 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from napari_crii.classes import numbered_classes
 from napari_crii.geometry import Geometry
 from napari_crii.session import Case
-from napari_crii.volume import Volume
+from napari_crii.volume import ORIENTATION_UNKNOWN, Volume
 from napari_crii.widgets.review import QUEUE_LENGTH, Review, open_patches
 from napari_crii.widgets.state import (
     AssistantState,
     Progress,
+    classes_in_words,
     patch_in_words,
     scan_in_words,
     seconds_in_words,
@@ -38,9 +40,24 @@ def proposed(case):
 
 def test_a_scan_is_described_by_size_spacing_and_remarks(case):
     assert scan_in_words(case) == (
-        "6 slices of 40 x 50, 0.90 x 1.10 x 3.00 mm; oblique: shown on its own grid, saved in "
-        "its true position; generated: not a patient"
+        "6 slices of 40 x 50, 0.90 x 1.10 x 3.00 mm, int16\n"
+        "Slices are stored towards S, rows towards P, columns towards L\n"
+        "Oblique: shown on its own grid, saved in its true position\n"
+        "Remark: generated: not a patient"
     )
+
+
+def test_a_tilted_scan_that_does_not_tell_how_it_lies_is_described_without_letters():
+    tilted = Geometry(
+        direction=((0.0, 0.0, 1.0), (0.0, 0.8, 0.6), (1.0, 0.0, 0.0)), spacing=(5.0, 1.0, 1.0)
+    )
+    remark = f"{ORIENTATION_UNKNOWN}: no form is coded"
+    scan = Volume(np.zeros((3, 4, 5, 3), dtype=np.uint8), tilted, remarks=(remark,))
+    assert scan_in_words(Case(scan, 2)).splitlines() == [
+        "3 slices of 4 x 5, 1.00 x 1.00 x 5.00 mm, RGB, uint8",
+        "Oblique and sheared: shown on its own grid, saved in its true position",
+        f"Remark: {remark}",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +65,15 @@ def test_a_scan_is_described_by_size_spacing_and_remarks(case):
 )
 def test_an_image_without_size_says_so(slices, words):
     image = Volume(np.zeros((slices, 4, 5)), Geometry.pixels())
-    assert scan_in_words(Case(image, 2)) == f"{words}, pixel size unknown"
+    assert scan_in_words(Case(image, 2)) == f"{words}, pixel size unknown, float64"
+
+
+def test_the_legend_names_label_colour_and_class():
+    classes = numbered_classes(["organ", "a<b"])
+    assert classes_in_words(classes) == (
+        '1 <span style="color:#e69f00">&#9632;</span> organ, '
+        '2 <span style="color:#56b4e9">&#9632;</span> a&lt;b'
+    )
 
 
 def test_a_slice_is_described_by_how_far_the_user_has_come(case):

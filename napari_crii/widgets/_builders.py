@@ -1,0 +1,58 @@
+"""The small parts that the dock is built of."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import (
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_crii.widgets.state import Progress
+
+
+def button(text: str, tooltip: str, pressed: object) -> QPushButton:
+    """Return a push button."""
+    made = QPushButton(text)
+    made.setToolTip(tooltip)
+    made.clicked.connect(lambda _checked=False: pressed())  # type: ignore[operator]
+    return made
+
+
+def words_label(text: str = "") -> QLabel:
+    """Return a label that wraps."""
+    made = QLabel(text)
+    made.setWordWrap(True)
+    return made
+
+
+def row(*widgets: QWidget) -> QWidget:
+    """Return widgets side by side."""
+    made = QWidget()
+    layout = QHBoxLayout(made)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return made
+
+
+def group(title: str, *widgets: QWidget) -> QGroupBox:
+    """Return widgets under a title."""
+    made = QGroupBox(title)
+    layout = QVBoxLayout(made)
+    layout.setContentsMargins(8, 4, 8, 4)
+    layout.setSpacing(3)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return made
+
+
+def show_progress(bar: QProgressBar, progress: Progress) -> None:
+    """Show a progress; an idle bar is empty and keeps its place: a new layout costs a repaint."""
+    bar.setFormat("%p%" if progress.running else "")
+    bar.setMaximum(max(1, progress.total))
+    bar.setValue(progress.done)
