@@ -32,8 +32,11 @@ XVFB_RUN := xvfb-run -a -s "-screen 0 1600x1000x24 +extension GLX"
 
 export SCAN
 
+# One thing after the other, except where a rule asks for two at once.
+ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
-.PHONY: help venv demo test lint test-core test-napari test-pyqt5 test-pyqt6 display clean
+endif
+.PHONY: help venv demo test lint test-core test-napari test-gui test-pyqt5 test-pyqt6 display clean
 
 help:
 	@echo "make demo            show the plugin at work; without a display it runs headless"
@@ -83,7 +86,7 @@ display:
 		if $(MAY_INSTALL); then $(APT_INSTALL); else $(SAY_MISSING); exit 1; fi; \
 	fi
 
-test: display lint test-core test-napari test-pyqt5 test-pyqt6
+test: display lint test-core test-napari test-gui
 
 lint: $(VENV)/.stamp
 	$(BIN)/ruff check
@@ -92,10 +95,15 @@ lint: $(VENV)/.stamp
 	$(BIN)/lint-imports --no-logo
 
 test-core: $(CORE)/.stamp
-	$(CORE)/bin/python -m pytest -m "not gui and not napari" --ignore=tests/widgets
+	OMP_NUM_THREADS=1 $(CORE)/bin/python -m pytest -n 2 --dist loadgroup \
+		-m "not gui and not napari" --ignore=tests/widgets
 
 test-napari: $(VENV)/.stamp
 	$(BIN)/python -m pytest -m "napari and not gui" -p no:pytest-qt
+
+# The windows of both bindings side by side, each on a screen of its own.
+test-gui: $(VENV)/.stamp display
+	@$(MAKE) --no-print-directory SIDE_BY_SIDE=1 -j2 --output-sync=target test-pyqt5 test-pyqt6
 
 test-pyqt5 test-pyqt6: test-%: $(VENV)/.stamp display
 	QT_API=$* PYTEST_QT_API=$* $(XVFB_RUN) $(BIN)/python -m pytest -m gui

@@ -57,6 +57,13 @@ AssumedMm = Annotated[
     float | None, typer.Option(help="Pixel size taken for images that carry none, such as PNG.")
 ]
 
+AdaptiveContrast = Annotated[
+    bool,
+    typer.Option(
+        "--adaptive-contrast", help="Equalise grey values neighbourhood by neighbourhood."
+    ),
+]
+
 
 @dataclass(frozen=True)
 class RecipeChoice:
@@ -67,6 +74,7 @@ class RecipeChoice:
     mirror: bool
     pixel_mm: float | None
     assumed_mm: float | None
+    adaptive: bool = False
 
 
 def recipe_of(images: Path, labels: Path, choice: RecipeChoice) -> Preprocessing:
@@ -83,6 +91,7 @@ def recipe_of(images: Path, labels: Path, choice: RecipeChoice) -> Preprocessing
         mirror_axes=(0, 1) if choice.mirror else (),
         pixel_mm=choice.pixel_mm,
         assumed_mm=choice.assumed_mm,
+        contrast="adaptive" if choice.adaptive else "stored",
     )
 
 

@@ -15,6 +15,7 @@ from napari_crii.cli._display import has_display
 from napari_crii.cli._loading import loading
 from napari_crii.cli._output import Advance, JsonOption, note, progress_bar, write_json
 from napari_crii.cli._training_options import (
+    AdaptiveContrast,
     AssumedMm,
     Classes,
     Crop,
@@ -102,6 +103,7 @@ def crossval(
     no_mirror: NoMirror = False,
     pixel_mm: PixelMm = None,
     assumed_mm: AssumedMm = None,
+    adaptive_contrast: AdaptiveContrast = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train and test by turns, patient by patient: Dice of every patient, by a stranger.
@@ -118,7 +120,9 @@ def crossval(
     say_what_is_left_out(images, labels)
     names = class_names(classes)
     recipe = recipe_of(
-        images, labels, RecipeChoice(neighbours, scope, not no_mirror, pixel_mm, assumed_mm)
+        images,
+        labels,
+        RecipeChoice(neighbours, scope, not no_mirror, pixel_mm, assumed_mm, adaptive_contrast),
     )
     from napari_crii.benchmark.crossval import CrossValidation
     from napari_crii.training import TrainingConfig

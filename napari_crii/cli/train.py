@@ -11,6 +11,7 @@ import typer
 
 from napari_crii.cli._output import Advance, JsonOption, progress_bar, version, write_json
 from napari_crii.cli._training_options import (
+    AdaptiveContrast,
     AssumedMm,
     Classes,
     Crop,
@@ -89,6 +90,7 @@ def train(
     no_mirror: NoMirror = False,
     pixel_mm: PixelMm = None,
     assumed_mm: AssumedMm = None,
+    adaptive_contrast: AdaptiveContrast = False,
     half: Half = False,
     without: Without = None,
     as_json: JsonOption = False,
@@ -109,7 +111,9 @@ def train(
         crop=crop,
         mixed_precision=mixed_precision,
         seed=seed,
-        recipe=RecipeChoice(neighbours, scope, not no_mirror, pixel_mm, assumed_mm),
+        recipe=RecipeChoice(
+            neighbours, scope, not no_mirror, pixel_mm, assumed_mm, adaptive_contrast
+        ),
         half=half,
         without=_patients(without, groups),
     )
