@@ -61,6 +61,18 @@ def atomic_write(
         _remove(temporary)
 
 
+def remove_durably(path: Path) -> None:
+    """Remove a file, if it is there, and return when the disk knows.
+
+    Raises
+    ------
+    OSError
+        If it cannot be removed.
+    """
+    path.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
 def in_words(error: BaseException) -> str:
     """Say why a file could not be written, in words of the user's world."""
     if isinstance(error, OSError) and error.errno in _IN_WORDS:
