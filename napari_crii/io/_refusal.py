@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,34 @@ from pathlib import Path
 from napari_crii.errors import ScanError
 
 _LONGEST_REASON = 160
+# What libraries say of their own insides, and what it means for a file.
+_IN_WORDS = (
+    (r"could not convert string|invalid literal|argument must be", "a number in it is no number"),
+    (r"cannot convert float|overflow|out of range|too large", "a number in it is out of range"),
+    (r"reshape|buffer size|buffer is", "its pixels do not have the size that its header promises"),
+    (
+        r"total bytes|bytes per value|unpack",
+        "a value in it has a length that does not fit its type",
+    ),
+    (r"cannot identify|work out file type", "its content is damaged or of another kind"),
+    (
+        r"data stream|while decompressing|not a gzipp?e?d? file|incorrect header check",
+        "its packing is damaged",
+    ),
+    (
+        r"[Ee]xpected \d+ bytes|[Cc]ompressed file ended|Truncated File|ended before",
+        "it is truncated",
+    ),
+    (r"\((\d+ pixels)\) exceeds limit", r"its \1 are more than can be opened safely"),
+    (r"Missing dimensions", "it does not tell its size"),
+    (r"color space conversion", "its colours have more than 8 bits"),
+    (r"no pixel data", "it holds no Pixel Data"),
+    (r"w2 should be positive", "the quaternion of its qform is no rotation"),
+    (r"raised by all available", "its compressed pixels are damaged or of an unknown kind"),
+)
+_INSIDES = re.compile(
+    r"object|attribute|NoneType|index|key|argument|\w+Error|\w+\(\)|dtype|array|tuple|list|\bbyte"
+)
 
 
 @contextmanager
@@ -30,7 +59,20 @@ def refusing(path: str | Path, kind: str) -> Iterator[None]:
         raise ScanError(f"{path} needs more memory than this computer has free") from error
     # Parsers answer hostile bytes with any exception at all, from struct.error to RecursionError.
     except Exception as error:
-        raise ScanError(f"{path} is not a readable {kind}: {reason(error)}") from error
+        why = malformed(error)
+        raise ScanError(f"{path} is not a readable {kind}: {why}") from error
+
+
+def malformed(error: BaseException) -> str:
+    """Say what a parser's failure means for the file, in words that need no knowledge of code."""
+    text = str(error)
+    for pattern, words in _IN_WORDS:
+        if found := re.search(pattern, text):
+            return found.expand(words)
+    foreign = not isinstance(error, OSError | ValueError) or not text.strip()
+    if foreign and (_INSIDES.search(text) or not text.strip() or isinstance(error, LookupError)):
+        return "its structure is damaged"
+    return reason(error)
 
 
 def reason(error: BaseException) -> str:

@@ -17,6 +17,8 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
 
 from napari_crii.errors import ScanError
+from napari_crii.io._deflated import refuse_bomb
+from napari_crii.io._dicom_checks import check_length, check_scale, pixel_bytes
 from napari_crii.io._refusal import refusing
 from napari_crii.io.kinds import looks_like_dicom
 
@@ -130,15 +132,19 @@ def read_header(path: Path) -> Header:
     ScanError
         If the file is no DICOM, truncated, or promises more pixels than it can hold.
     """
-    with refusing(path, "DICOM file"), quiet_about_uids():
+    with refusing(path, "DICOM file"), quiet_about_uids(), open(path, "rb") as stream:
+        refuse_bomb(path)
         try:
-            data = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
+            data = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=list(_TAGS))
         except InvalidDicomError:
             raise ScanError(f"{path} is not a DICOM file, although it is named as one") from None
+        found = pixel_bytes(stream, data)
         header = _header(path, data)
         if 0 in header.shape:
             _require_other_kind(path, data)
         _check_size(header)
+        check_length(path, found, _promised(header))
+        check_scale(path, header.slope, header.intercept, header.bits_stored)
         return header
 
 
@@ -219,10 +225,7 @@ def _check_size(header: Header) -> None:
     """Refuse a header that promises more pixels than the file can hold, before allocating."""
     if header.frames < 1 or header.samples < 1 or header.bits_allocated < 1:
         raise ScanError(f"{header.path} has no frames, samples or bits in its pixels")
-    # YBR_FULL_422 shares its two colours between neighbouring pixels.
-    samples = 2 if header.photometric == "YBR_FULL_422" else header.samples
-    pixels = header.shape[0] * header.shape[1] * samples * header.frames
-    promised = pixels * header.bits_allocated // 8
+    promised = _promised(header)
     possible = os.path.getsize(header.path)
     if header.transfer_syntax not in _NATIVE:
         possible = max(possible * _LARGEST_COMPRESSION, _ALWAYS_PLAUSIBLE_BYTES)
@@ -231,3 +234,11 @@ def _check_size(header: Header) -> None:
             f"{header.path} is truncated or damaged: its header promises {promised} bytes of "
             f"pixels, the file has {os.path.getsize(header.path)}"
         )
+
+
+def _promised(header: Header) -> int:
+    """Return how many bytes the pixels have when they are not compressed."""
+    # YBR_FULL_422 shares its two colours between neighbouring pixels.
+    samples = 2 if header.photometric == "YBR_FULL_422" else header.samples
+    pixels = header.shape[0] * header.shape[1] * samples * header.frames
+    return pixels * header.bits_allocated // 8

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from napari_crii.errors import GeometryError, ScanError
 from napari_crii.geometry import CORNER_TOLERANCE_MM, Geometry
+from napari_crii.io._nibabel_notes import as_remarks, noting
 from napari_crii.io._refusal import refusing
 from napari_crii.io._values import Array, finite, native
 from napari_crii.volume import Volume
@@ -54,12 +55,13 @@ def read_nifti(path: str | Path, labels: bool = False) -> Volume:
         If the file is damaged, is no NIfTI, holds colours or more than one volume.
     """
     with refusing(path, "NIfTI file"):
-        image, stored = _load(path)
+        with noting() as notes:
+            image, stored = _load(path)
         scaled = _rescaled(image, stored.reshape(_shape(path, stored.shape)))
         array, mended = (scaled, ()) if labels else finite(scaled)
         geometry, remarks = _geometry(image.header, array.shape)
         voxels = np.ascontiguousarray(array.T)
-        return Volume(voxels, geometry, _stem(path), remarks + mended)
+        return Volume(voxels, geometry, _stem(path), remarks + as_remarks(path, notes) + mended)
 
 
 def to_nifti_affine(geometry: Geometry) -> NDArray[np.float64]:

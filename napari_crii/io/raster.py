@@ -16,6 +16,7 @@ from napari_crii.io._values import Array, finite, native
 from napari_crii.volume import Volume
 
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
+_BAND = 256
 _WITH_ALPHA = ("LA", "La", "RGBA", "RGBa", "PA")
 
 Remarks = tuple[str, ...]
@@ -65,17 +66,32 @@ def _pixels(image: Image.Image, labels: bool) -> tuple[Array, Remarks]:
     if labels and image.mode == "P":
         return np.asarray(image), remarks
     if image.mode in ("LA", "La"):
-        return np.asarray(image.convert("LA"))[..., 0], remarks
+        return _in_bands(image, "LA")[..., 0], remarks
     # Converting an image of mode RGBA keeps the colours under transparent pixels as stored.
     if image.mode not in ("1", "L", "F", "RGB") and not image.mode.startswith("I"):
-        return np.asarray(image.convert("RGB")), remarks
-    return np.asarray(image.convert("L") if image.mode == "1" else image), remarks
+        return _in_bands(image, "RGB"), remarks
+    return _in_bands(image, "L" if image.mode == "1" else image.mode), remarks
+
+
+def _in_bands(image: Image.Image, mode: str) -> Array:
+    """Convert some rows at a time: Pillow at once would hold a large image three times."""
+    width, height = image.size
+    array: Array | None = None
+    for top in range(0, height, _BAND):
+        bottom = min(top + _BAND, height)
+        band = np.asarray(image.crop((0, top, width, bottom)).convert(mode))
+        if array is None:
+            array = np.empty((height, *band.shape[1:]), dtype=band.dtype)
+        array[top:bottom] = band
+    if array is None:
+        raise ValueError("it has a size of no pixels")
+    return array
 
 
 def _depth_lost(image: Image.Image) -> Remarks:
     """Tell when Pillow shortens 16-bit colours to 8 bits."""
     stored = " ".join(str(tile[3]) for tile in getattr(image, "tile", ()))
-    if "16" in stored and np.dtype(np.asarray(image).dtype).itemsize == 1:
+    if "16" in stored and np.asarray(image.crop((0, 0, 1, 1))).dtype.itemsize == 1:
         return ("16-bit colours were shortened to 8 bits",)
     return ()
 
@@ -83,6 +99,7 @@ def _depth_lost(image: Image.Image) -> Remarks:
 def _without_equal_channels(array: Array) -> tuple[Array, Remarks]:
     if array.ndim == 2:
         return array, ()
-    if (array == array[..., :1]).all():
+    # Two comparisons of one channel each take a third of the memory of one of all.
+    if all(np.array_equal(array[..., 0], array[..., c]) for c in (1, 2)):
         return array[..., 0], ("the three equal colour channels were taken as grey values",)
     return array, ()

@@ -1,0 +1,40 @@
+"""What a malformed file is, and what must come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from tests.faults.grids import Affine, Array
+
+Truth = tuple[Array, Affine | None]
+Family = Callable[[np.random.Generator, Path], "Subject"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A file or folder to open, and what is known of it.
+
+    Attributes
+    ----------
+    path
+        What is opened.
+    words
+        What was done to it.
+    must
+        ``"refuse"``, ``"accept"``, or ``"either"`` where the damage may be harmless.
+    truths
+        Readings without the code under test, tried only when the file is accepted: one of them
+        must agree. An affine of None leaves the place open.
+    rule
+        A word that a refusal must hold, where the fault is known exactly.
+    """
+
+    path: Path
+    words: str
+    must: str = "either"
+    truths: tuple[Callable[[], Truth], ...] = field(default=(), repr=False)
+    rule: str = ""
