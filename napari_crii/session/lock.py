@@ -10,7 +10,10 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
+
+_CARD_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,23 @@ class ProjectLock:
         return True
 
     def holder(self) -> Holder | None:
-        """Return who holds the lock, as far as the file beside it tells."""
+        """Return who holds the lock, as far as the file beside it tells.
+
+        Between taking the lock and writing that file a moment passes, in which the file is missing
+        or names somebody who is gone: then it is read again for up to two seconds.
+        """
+        end = time.monotonic() + _CARD_SECONDS
+        while not (holder := self._read()) and time.monotonic() < end:
+            time.sleep(_CARD_SECONDS / 100)
+        return holder
+
+    def _read(self) -> Holder | None:
         try:
-            return Holder(**json.loads(self._card.read_text(encoding="utf-8")))
+            holder = Holder(**json.loads(self._card.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
+        gone = holder.host == platform.node() and not psutil.pid_exists(holder.pid)
+        return None if gone else holder
 
     def release(self) -> None:
         """Let go of the lock."""
