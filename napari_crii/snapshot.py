@@ -10,8 +10,8 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from io import BufferedRandom, BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,7 +140,7 @@ def _verify(path: Path) -> None:
         _require_intact(stream)
 
 
-def _require_intact(stream: BinaryIO) -> None:
+def _require_intact(stream: BufferedReader | BufferedRandom) -> None:
     """Raise `ValueError` if any byte changed; leaves the stream where the arrays begin."""
     head = stream.read(len(_MAGIC) + _DIGEST_BYTES)
     if head != _MAGIC + _digest_of_rest(stream):
@@ -148,7 +148,7 @@ def _require_intact(stream: BinaryIO) -> None:
     stream.seek(len(head))
 
 
-def _digest_of_rest(stream: BinaryIO) -> bytes:
+def _digest_of_rest(stream: BufferedReader | BufferedRandom) -> bytes:
     """Return the SHA-256 of all that follows the head."""
     stream.seek(len(_MAGIC) + _DIGEST_BYTES)
     return hashlib.file_digest(stream, "sha256").digest()

@@ -230,7 +230,7 @@ def _stroke(case: Case, number: int) -> None:
     rng = np.random.default_rng(number)
     index, row, column = (int(rng.integers(n - 2)) for n in SHAPE)
     labels = case.shown(index).copy()
-    labels[row : row + 3, column : column + 3] = 1 + (labels[row, column] + 1) % 2
+    labels[row : row + 3, column : column + 3] = 1 + labels[row, column] % 2
     if case.draw(index, labels) is None:
         raise RuntimeError(f"stroke {number} changes nothing")
 

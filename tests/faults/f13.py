@@ -16,10 +16,12 @@ from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
+import numpy as np
+
 from napari_crii.classes import numbered_classes
 from napari_crii.errors import ReadOnlyError
 from napari_crii.session.project import Project
-from tests.factories import noise_scan
+from napari_crii.volume import Volume
 from tests.faults.frame import Verdict, main
 
 _CONTEXT = multiprocessing.get_context("spawn")
@@ -59,7 +61,7 @@ def open_and_hold(path: Path, barrier: Barrier, pipe: Connection, seed: int) -> 
     project = Project.open(path, "reader")
     said = project.read_only
     try:
-        case = project.session.open(noise_scan(0, (3, 9, 11)))
+        case = project.session.open(Volume(np.arange(297).reshape(3, 9, 11)))
         case.accept_slice(seed % 3)
         said = said and "could write in spite of it"
     except ReadOnlyError as error:
