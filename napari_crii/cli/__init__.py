@@ -18,6 +18,7 @@ from napari_crii.cli.doctor import doctor
 from napari_crii.cli.evaluate import evaluate
 from napari_crii.cli.info import info
 from napari_crii.cli.predict import predict
+from napari_crii.cli.project import app as project
 from napari_crii.cli.train import train
 
 app = typer.Typer(
@@ -31,6 +32,7 @@ app = typer.Typer(
 for _command in (info, predict, train, evaluate, demo, doctor):
     app.command()(_command)
 app.add_typer(benchmark)
+app.add_typer(project)
 
 
 def _show_version(wanted: bool) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import filecmp
 import os
 import secrets
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,6 +63,26 @@ def atomic_write(
         _remove(temporary)
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write a small text as UTF-8, as `atomic_write`."""
+
+    def verify(written: Path) -> None:
+        if written.read_bytes() != text.encode():
+            raise WriteError("it did not read back the same")
+
+    atomic_write(path, lambda target: _write_bytes(target, text.encode()), verify)
+
+
+def copy_file(source: Path, path: str | Path) -> None:
+    """Copy a file, as `atomic_write`."""
+
+    def verify(written: Path) -> None:
+        if not filecmp.cmp(source, written, shallow=False):
+            raise WriteError("it did not read back the same")
+
+    atomic_write(path, lambda target: _copy(source, target), verify)
+
+
 def remove_durably(path: Path) -> None:
     """Remove a file, if it is there, and return when the disk knows.
 
@@ -113,3 +135,11 @@ def _remove(path: Path) -> None:
     except OSError:
         # The folder has vanished or become read-only, and with it any way to clean up.
         return
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def _copy(source: Path, path: Path) -> None:
+    shutil.copyfile(source, path)

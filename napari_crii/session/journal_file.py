@@ -9,14 +9,13 @@ the bytes in which SQLite keeps nothing, too.
 from __future__ import annotations
 
 import hashlib
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from napari_crii.errors import JournalError
-from napari_crii.io.atomic import atomic_write, remove_durably
+from napari_crii.io.atomic import copy_file, remove_durably, write_text
 from napari_crii.session.entries import Entry
 
 SCHEMA = 1
@@ -130,10 +129,8 @@ def migrate(path: Path) -> None:
         schema = _schema(connection, path)
     if schema == SCHEMA:
         return
-    copy = path.with_name(f"{path.name}.schema-{schema}")
     unseal(path)
-    with in_words(path):
-        atomic_write(copy, lambda to: _copy(path, to), lambda to: None)
+    copy_file(path, path.with_name(f"{path.name}.schema-{schema}"))
     with in_words(path), closing(connect(path)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         for step in range(schema, SCHEMA):
@@ -226,12 +223,7 @@ def seal(path: Path) -> None:
     WriteError
         If it cannot be written.
     """
-    text = file_digest(path)
-    atomic_write(
-        seal_path(path),
-        lambda to: _write_text(to, text),
-        lambda to: _require_text(to, text),
-    )
+    write_text(seal_path(path), file_digest(path))
 
 
 def unseal(path: Path) -> None:
@@ -276,16 +268,3 @@ def _schema(connection: sqlite3.Connection, path: Path, exact: bool = False) -> 
     if schema < (SCHEMA if exact else min([*MIGRATIONS, SCHEMA])):
         raise JournalError(f"{path} has schema {schema}, which is not {SCHEMA}")
     return int(schema)
-
-
-def _copy(path: Path, to: Path) -> None:
-    shutil.copyfile(path, to)
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="ascii")
-
-
-def _require_text(path: Path, text: str) -> None:
-    if path.read_text(encoding="ascii") != text:
-        raise JournalError("it did not read back the same")

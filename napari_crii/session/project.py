@@ -12,14 +12,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from napari_crii.checkpoint_info import read_checkpoint_info
 from napari_crii.classes import LabelClass
 from napari_crii.errors import JournalError, ProjectError, ReadOnlyError
 from napari_crii.io import read_scan
+from napari_crii.io.atomic import copy_file
 from napari_crii.session import journal_file
 from napari_crii.session.case import Case
 from napari_crii.session.entries import Entry, entry_of, event_of, make_entry
@@ -122,6 +125,8 @@ class Project:
         project = cls(folder, reader, reading, ProjectLock(folder))
         project.read_only = _ASKED if read_only else project._acquire()
         try:
+            if read_only:
+                project._recover()
             project._read(listener)
         except BaseException:
             project._lock.release()
@@ -149,6 +154,8 @@ class Project:
     ) -> CaseRecord:
         """Enter a scan as a case; its side of the split is fixed from here on.
 
+        A scan whose case has lost its file is found again by this.
+
         Parameters
         ----------
         path
@@ -170,7 +177,9 @@ class Project:
         """
         self._require_writable()
         volume = read_scan(path)
-        record = self.enter(volume, name, patient)
+        known = self.records.by_digest(volume.digest)
+        lost = known is not None and not self.scans.is_there(known.name)
+        record = known if known is not None and lost else self.enter(volume, name, patient)
         if copy:
             path = self.scans.copy_in(record.name, path)
         self.scans.put(record.name, path)
@@ -193,6 +202,29 @@ class Project:
         record = CaseRecord(name, patient, volume.digest, (*shape,), validates)
         self._record(make_entry("case", "", asdict(record)))
         return record
+
+    def add_checkpoint(self, path: Path) -> str:
+        """Copy weights into the project, and return their digest.
+
+        Raises
+        ------
+        CheckpointError
+            If the file is no checkpoint.
+        WriteError
+            If it cannot be copied.
+        """
+        self._require_writable()
+        digest = read_checkpoint_info(path).digest
+        if digest not in self.records.checkpoints:
+            target = self._checkpoint_path(digest)
+            target.parent.mkdir(exist_ok=True)
+            copy_file(path, target)
+            self._record(make_entry("checkpoint", "", {"digest": digest}))
+        return digest
+
+    def checkpoint_paths(self) -> list[Path]:
+        """Return where the project's weights lie, oldest first."""
+        return [self._checkpoint_path(digest) for digest in self.records.checkpoints]
 
     def open_case(self, name: str) -> Case:
         """Read the scan of a case and bring its work back, from then on under the journal.
@@ -233,6 +265,11 @@ class Project:
             raise ProjectError(f"{record.name}: sign your own reading first, then see the other")
         return self._restore(record, wanted)
 
+    @property
+    def locked(self) -> frozenset[int]:
+        """Classes that are locked in all cases."""
+        return frozenset(self.records.settings.get("locked", ()))
+
     def lock_classes(self, classes: Sequence[int]) -> None:
         """Lock these classes in all cases, and no others."""
         self.set("locked", sorted(classes))
@@ -272,6 +309,15 @@ class Project:
         who = "another program" if self.holder is None else self.holder.in_words()
         return f"the project is open for reading only: {who} has it open"
 
+    def _recover(self) -> None:
+        """Roll back a commit that a crash cut short, which a reader may not; else do nothing."""
+        with suppress(OSError, JournalError):
+            if self._lock.acquire():
+                journal_file.recover(self.folder / JOURNAL)
+                self._lock.release()
+            else:
+                self.holder = self._lock.holder()
+
     def _read(self, listener: Listener | None) -> None:
         path = self.folder / JOURNAL
         self.journal = Journal(path, listener, read_only=bool(self.read_only))
@@ -295,10 +341,12 @@ class Project:
         if not self.read_only:
             self._note_reader(key)
             case.listen(lambda *events: self._append(key, events))
-            locked = self.records.settings.get("locked", [])
-            if case.human.locked != frozenset(locked):
-                case.lock(locked)
+            if case.human.locked != self.locked:
+                case.lock(self.locked)
         return case
+
+    def _checkpoint_path(self, digest: str) -> Path:
+        return self.folder / "checkpoints" / f"crii-{digest[:16]}.safetensors"
 
     def _note_reader(self, key: str) -> None:
         if self.records.readers.get(key) != self.reader:

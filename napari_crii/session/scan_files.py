@@ -8,7 +8,8 @@ import shutil
 from pathlib import Path
 
 from napari_crii.errors import ProjectError
-from napari_crii.io import atomic_write, read_scan
+from napari_crii.io import read_scan
+from napari_crii.io.atomic import write_text
 from napari_crii.session.records import CaseRecord
 from napari_crii.volume import Volume
 
@@ -27,6 +28,11 @@ class ScanFiles:
         # Joining with an absolute path gives that path.
         return None if text is None else self._folder / text
 
+    def is_there(self, case: str) -> bool:
+        """Whether there is a file or folder where the scan of a case should lie."""
+        path = self.path_of(case)
+        return path is not None and path.exists()
+
     def put(self, case: str, path: Path) -> None:
         """Remember where the scan of a case lies.
 
@@ -40,11 +46,7 @@ class ScanFiles:
         inside = absolute.is_relative_to(home)
         text = absolute.relative_to(home).as_posix() if inside else str(absolute)
         card = json.dumps({**self._read(), case: text}, indent=2, sort_keys=True)
-        atomic_write(
-            self._folder / _CARD,
-            lambda to: _write(to, card),
-            lambda to: _require(to, card),
-        )
+        write_text(self._folder / _CARD, card)
 
     def copy_in(self, case: str, path: Path) -> Path:
         """Copy a scan, file or folder, into the project, and return where it lies now.
@@ -85,8 +87,9 @@ class ScanFiles:
             If it cannot be read.
         """
         path = self.path_of(record.name)
-        if path is None:
-            raise ProjectError(f"where the scan of {record.name} lies is unknown: add it again")
+        if path is None or not path.exists():
+            where = "an unknown place" if path is None else path
+            raise ProjectError(f"the scan of {record.name} is not in {where}: add it again")
         volume = read_scan(path)
         if volume.digest != record.digest:
             raise ProjectError(f"{path} is not the scan that was entered as {record.name}")
@@ -101,12 +104,3 @@ class ScanFiles:
             return {str(case): str(text) for case, text in card.items()}
         except (OSError, ValueError, AttributeError) as error:
             raise ProjectError(f"{path} is damaged: remove it and add the scans again") from error
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
-
-def _require(path: Path, text: str) -> None:
-    if path.read_text(encoding="utf-8") != text:
-        raise ProjectError("it did not read back the same")
