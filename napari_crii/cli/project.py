@@ -98,6 +98,7 @@ def status(folder: Folder, reading: ReadingOption = 1, as_json: JsonOption = Fal
 def verify(folder: Folder, as_json: JsonOption = False) -> None:
     """Check journal, scans and weights against their digests; exit code 2 if any differs.
 
+    A damaged journal is never opened; `salvage` makes a new project of what is intact.
     Example: napari-crii project verify hearts
     """
     from napari_crii.session.project import Project
@@ -114,6 +115,25 @@ def verify(folder: Folder, as_json: JsonOption = False) -> None:
     _tell(facts, f"Intact: {entries} entries, {cases} cases with their scans.", as_json)
 
 
+@app.command("salvage")
+def salvage_project(
+    folder: Folder,
+    new: Annotated[Path, typer.Argument(readable=False, metavar="NEW", help="A new folder.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Make a new project of all that is intact in a damaged one, which stays as it is.
+
+    Example: napari-crii project salvage hearts hearts-2
+    """
+    from napari_crii.session.salvage import salvage
+
+    found = salvage(folder, new)
+    if found.damage:
+        note(f"Found: {found.damage}")
+    facts = {"entries": found.kept, "damage": found.damage}
+    _tell(facts, f"Kept {found.kept} entries in {new}.", as_json)
+
+
 @app.command("export")
 def export_masks(
     folder: Folder,
@@ -125,6 +145,7 @@ def export_masks(
     unfinished: Annotated[
         bool, typer.Option("--unfinished", help="Cases that are not finished, too.")
     ] = False,
+    reading: ReadingOption = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Write masks in their scans' geometry, each with its provenance; changes nothing.
@@ -137,7 +158,7 @@ def export_masks(
 
     if layout not in list(Layout):
         raise ProjectError(f"{layout} is no layout: choose masks, nnunet or msd")
-    with Project.open(folder, read_only=True) as project:
+    with Project.open(folder, reading=reading, read_only=True) as project:
         done = export(project, to, Layout(layout), cases or (), unfinished)
     if done.left_out:
         note(f"Left out, not finished: {', '.join(done.left_out)}")

@@ -169,15 +169,26 @@ def verified_rows(path: Path) -> Iterator[Row]:
         found = connection.execute("PRAGMA quick_check(1)").fetchall()
         if found != [("ok",)]:
             raise JournalError(f"{path} is damaged: {found[0][0]}")
-        previous, number = _START, 0
-        for row in connection.execute(f"SELECT {_FIELDS} FROM entries ORDER BY number"):
-            number += 1
-            previous = digest_of(previous, row[:6])
-            if row[0] != number or row[6] != previous:
-                raise JournalError(f"{path} is damaged: entry {number} is not as it was written")
-            yield row
-        if connection.execute("SELECT * FROM last").fetchall() != [(1, number, previous)]:
-            raise JournalError(f"{path} is damaged: entries after number {number} are missing")
+        yield from _chain(connection, path)
+
+
+def chained_rows(path: Path) -> Iterator[Row]:
+    """Yield the rows that continue the chain, until the first damage raises `JournalError`."""
+    with in_words(path), closing(connect(path, read_only=True)) as connection:
+        connection.execute("BEGIN")
+        yield from _chain(connection, path)
+
+
+def _chain(connection: sqlite3.Connection, path: Path) -> Iterator[Row]:
+    previous, number = _START, 0
+    for row in connection.execute(f"SELECT {_FIELDS} FROM entries ORDER BY number"):
+        number += 1
+        previous = digest_of(previous, row[:6])
+        if row[0] != number or row[6] != previous:
+            raise JournalError(f"{path} is damaged: entry {number} is not as it was written")
+        yield row
+    if connection.execute("SELECT * FROM last").fetchall() != [(1, number, previous)]:
+        raise JournalError(f"{path} is damaged: entries after number {number} are missing")
 
 
 def insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:

@@ -37,6 +37,7 @@ from napari_crii.volume import Volume
 
 JOURNAL = "journal.sqlite"
 _ASKED = "the project was opened for reading only"
+_CLOSED = "the project is closed"
 
 
 class Project:
@@ -293,6 +294,9 @@ class Project:
         JournalError
             If something could not be saved.
         """
+        self.read_only = self.read_only or _CLOSED
+        for case in self.session.cases.values():
+            case.read_only = self.read_only
         try:
             self.journal.close()
         finally:

@@ -13,7 +13,7 @@ from napari_crii.io.atomic import write_text
 from napari_crii.session.records import CaseRecord
 from napari_crii.volume import Volume
 
-_CARD = "scans.json"
+CARD = "scans.json"
 
 
 class ScanFiles:
@@ -46,7 +46,7 @@ class ScanFiles:
         inside = absolute.is_relative_to(home)
         text = absolute.relative_to(home).as_posix() if inside else str(absolute)
         card = json.dumps({**self._read(), case: text}, indent=2, sort_keys=True)
-        write_text(self._folder / _CARD, card)
+        write_text(self._folder / CARD, card)
 
     def copy_in(self, case: str, path: Path) -> Path:
         """Copy a scan, file or folder, into the project, and return where it lies now.
@@ -96,7 +96,7 @@ class ScanFiles:
         return volume
 
     def _read(self) -> dict[str, str]:
-        path = self._folder / _CARD
+        path = self._folder / CARD
         if not path.exists():
             return {}
         try:

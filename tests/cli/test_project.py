@@ -11,6 +11,8 @@ import pytest
 from napari_crii.io import read_mask, write_mask
 from napari_crii.session.project import JOURNAL, Project
 
+COMMANDS = ("new", "add", "status", "verify", "salvage", "export", "import")
+
 
 @pytest.fixture
 def folder(run, tmp_path: Path, scan_file: Path) -> Path:
@@ -94,10 +96,16 @@ def test_damage_is_found(refused, run, folder: Path, scan_file: Path, tmp_path: 
     content = bytearray((copied / JOURNAL).read_bytes())
     content[len(content) // 2] ^= 1
     (copied / JOURNAL).write_bytes(content)
-    assert "damaged" in refused("project", "verify", copied)
+    for command in ("verify", "status"):
+        assert "damaged" in refused("project", command, copied)
+    result = run("project", "salvage", copied, tmp_path / "new")
+    assert result.exit_code == 0
+    assert "damaged" in result.stderr
+    assert "is not empty" in refused("project", "salvage", copied, tmp_path / "new")
+    assert run("project", "verify", tmp_path / "new").exit_code == 0
 
 
-@pytest.mark.parametrize("command", ["new", "add", "status", "verify", "export", "import"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_shows_an_example_and_speaks_json(run, command: str) -> None:
     text = run("project", command, "--help").stdout
     assert f"Example: napari-crii project {command}" in " ".join(text.split())

@@ -3,9 +3,9 @@
     python -m tests.faults.f8 --count 100000
 
 Every 10,000 operations a new project begins. After every operation the case must equal a shadow
-that is kept in plain numpy arrays; every 2,000 operations the journal, replayed, must equal it, too,
-and the project is closed and opened again, so that undo and redo reach over restarts. No act of the
-network may change a voxel that a human vouches for.
+that is kept in plain numpy arrays; every 2,000 operations the journal, replayed, must equal it
+too, and the project is closed and opened again, so that undo and redo reach over restarts. No act
+of the network may change a voxel that a human vouches for.
 """
 
 from __future__ import annotations
