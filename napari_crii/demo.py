@@ -85,8 +85,15 @@ def mni_task(iterations: int = DEMO_ITERATIONS) -> DemoTask:
     )
 
 
-def scan_task(path: str | Path, checkpoint: Path | None = None) -> DemoTask:
+def scan_task(
+    path: str | Path, checkpoint: Path | None = None, volume_index: int | None = None
+) -> DemoTask:
     """Return the task for a user's own scan: the shipped weights, or those given.
+
+    Parameters
+    ----------
+    volume_index
+        Which volume of a 4-D scan, counted from 0.
 
     Raises
     ------
@@ -95,7 +102,7 @@ def scan_task(path: str | Path, checkpoint: Path | None = None) -> DemoTask:
     CheckpointError
         If the weights cannot be read.
     """
-    volume = read_scan(path)
+    volume = read_scan(path, volume_index)
     weights = checkpoint or shipped_checkpoint()
     return DemoTask(volume, read_checkpoint_info(weights).classes, weights)
 

@@ -16,6 +16,7 @@ from napari_crii.cli._contact_sheet import contact_sheet
 from napari_crii.cli._output import Advance, note, progress_bar
 from napari_crii.cli._proposal_files import (
     ProposalFiles,
+    is_single_image,
     proposal_files,
     proposal_writers,
     write_all,
@@ -80,7 +81,7 @@ def run_headless(task: DemoTask, folder: Path, stem: str) -> Outcome:
         prediction = predict_scan(
             Predictor(checkpoint), task.volume, lambda done, total: advance(done, total, "")
         )
-    files = proposal_files(folder, stem, task.classes, task.volume.is_image)
+    files = proposal_files(folder, stem, task.classes, is_single_image(task.volume))
     sheet = folder / SHEET
     picture = contact_sheet(task.volume, prediction, task.classes, task.seeds)
     writers = proposal_writers(files, prediction, task.volume.geometry)

@@ -15,6 +15,7 @@ from napari_crii.geometry import Geometry
 from napari_crii.io import write_map, write_mask
 from napari_crii.io.pairs import scan_stem
 from napari_crii.scan_prediction import ScanPrediction
+from napari_crii.volume import Volume
 
 Writer = tuple[Path, Callable[[Path], None]]
 
@@ -62,6 +63,11 @@ def proposal_files(
         refined=tuple(folder / f"{stem}_refined{end}{map_suffix}" for end in endings),
         disagreement=folder / f"{stem}_disagreement{map_suffix}",
     )
+
+
+def is_single_image(volume: Volume) -> bool:
+    """Whether a scan is a PNG or the like, and no stack without a size."""
+    return volume.is_image and volume.slice_count == 1
 
 
 def unique_stems(scans: Sequence[Path]) -> list[str]:

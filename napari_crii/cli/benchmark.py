@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_crii.cli._display import has_display
+from napari_crii.cli._loading import loading
 from napari_crii.cli._output import Advance, JsonOption, note, progress_bar, write_json
 from napari_crii.cli._training_options import (
     AssumedMm,
@@ -78,6 +79,7 @@ Scroll = Annotated[
 ]
 
 app = typer.Typer(name="benchmark", no_args_is_help=True, help="Measure, on your own data.")
+app.command()(loading)
 
 
 @app.command()

@@ -10,6 +10,7 @@ import typer
 
 from napari_crii.cli._display import has_display
 from napari_crii.cli._output import JsonOption, note, write_json
+from napari_crii.cli._scan_options import VolumeIndex
 
 if TYPE_CHECKING:
     from napari_crii.cli._headless import Outcome
@@ -46,6 +47,7 @@ def demo(
     headless: Headless = False,
     iterations: Iterations = None,
     checkpoint: Weights = None,
+    volume_index: VolumeIndex = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the tool at work: on your scan with the shipped weights, or on a template MRI.
@@ -59,7 +61,10 @@ def demo(
     windowless = headless or as_json or not has_display()
     if windowless and not headless:
         note("Running headless: " + ("--json asks for it." if as_json else "there is no display."))
-    task = mni_task(iterations or DEMO_ITERATIONS) if scan is None else scan_task(scan, checkpoint)
+    if scan is None:
+        task = mni_task(iterations or DEMO_ITERATIONS)
+    else:
+        task = scan_task(scan, checkpoint, volume_index)
     if not windowless:
         from napari_crii.cli._window import show
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_crii.cli._output import JsonOption, write_json
+from napari_crii.cli._scan_options import VolumeIndex
 
 if TYPE_CHECKING:
     from napari_crii.volume import Volume
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
 Scan = Annotated[
     Path,
     typer.Argument(
-        readable=False, metavar="SCAN", help="NIfTI, PNG, JPEG, TIFF, or a DICOM file or folder."
+        readable=False,
+        metavar="SCAN",
+        help="A file, or a folder of DICOM.",
     ),
 ]
 
 
-def info(scan: Scan, as_json: JsonOption = False) -> None:
+def info(scan: Scan, volume_index: VolumeIndex = None, as_json: JsonOption = False) -> None:
     """Tell a scan's shape, spacing, origin, orientation and intensities.
 
     Shape, spacing and orientation are in array order: slices, rows, columns as stored. The
@@ -28,7 +31,7 @@ def info(scan: Scan, as_json: JsonOption = False) -> None:
     """
     from napari_crii.io import read_scan
 
-    facts = scan_facts(str(scan), read_scan(scan))
+    facts = scan_facts(str(scan), read_scan(scan, volume_index))
     if as_json:
         write_json(facts)
     else:

@@ -10,6 +10,7 @@ import typer
 
 from napari_crii.cli._guard import USER_ERROR, sentence
 from napari_crii.cli._output import JsonOption, note, progress_bar, write_json
+from napari_crii.cli._scan_options import VolumeIndex
 from napari_crii.errors import CriiError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 Scans = Annotated[
     list[Path],
-    typer.Argument(readable=False, metavar="SCAN...", help="NIfTI, PNG, TIFF, or a DICOM folder."),
+    typer.Argument(readable=False, metavar="SCAN...", help="Files, or DICOM folders."),
 ]
 Output = Annotated[
     Path, typer.Option("--output", "-o", readable=False, metavar="DIR", help="Folder to write to.")
@@ -39,10 +40,11 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that
 
 @dataclass(frozen=True)
 class _Target:
-    """Where a run writes, and whether it may replace what is there."""
+    """What a run reads of each scan, where it writes, and whether it may replace what is there."""
 
     folder: Path
     overwrite: bool
+    volume_index: int | None
 
 
 def predict(
@@ -51,6 +53,7 @@ def predict(
     checkpoint: Weights = None,
     views: Views = 4,
     overwrite: Overwrite = False,
+    volume_index: VolumeIndex = None,
     as_json: JsonOption = False,
 ) -> None:
     """Propose a mask for each scan, with probabilities, a map of doubt and patches to look at.
@@ -65,7 +68,7 @@ def predict(
     stems = unique_stems(scans)
     require_writable(output)
     predictor = _predictor(checkpoint, views)
-    target = _Target(output, overwrite)
+    target = _Target(output, overwrite, volume_index)
     records, failed = [], False
     for scan, stem in zip(scans, stems, strict=True):
         try:
@@ -98,6 +101,7 @@ def _predictor(checkpoint: Path | None, views: int) -> Predictor:
 def _predict_one(predictor: Predictor, scan: Path, stem: str, target: _Target) -> dict[str, Any]:
     """Compute first, write last."""
     from napari_crii.cli._proposal_files import (
+        is_single_image,
         proposal_files,
         proposal_writers,
         refuse_existing,
@@ -106,9 +110,9 @@ def _predict_one(predictor: Predictor, scan: Path, stem: str, target: _Target) -
     from napari_crii.io import read_scan
     from napari_crii.scan_prediction import predict_scan
 
-    volume = read_scan(scan)
+    volume = read_scan(scan, target.volume_index)
     classes = predictor.checkpoint.classes
-    files = proposal_files(target.folder, stem, classes, volume.is_image)
+    files = proposal_files(target.folder, stem, classes, is_single_image(volume))
     refuse_existing(files.all, target.overwrite)
     with progress_bar(stem) as advance:
         prediction = predict_scan(predictor, volume, lambda done, total: advance(done, total, ""))

@@ -31,7 +31,8 @@ def finite(array: Array) -> tuple[Array, tuple[str, ...]]:
     ValueError
         If no voxel is finite.
     """
-    if array.dtype.kind != "f":
+    # Extremes are NaN where a voxel is: the common case needs no mask of all voxels.
+    if array.dtype.kind != "f" or np.isfinite([array.min(), array.max()]).all():
         return array, ()
     good = np.isfinite(array)
     missing = array.size - int(np.count_nonzero(good))

@@ -45,7 +45,9 @@ def atomic_write(
     Raises
     ------
     WriteError
-        If any step fails; the target is as it was, and no temporary file remains.
+        If any step fails; the target is as it was, and no temporary file remains. If only the
+        last step fails, in which the disk confirms the new name, the target holds the new
+        content, and the text says so.
     """
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{secrets.token_hex(6)}{''.join(target.suffixes[-2:])}")
@@ -55,12 +57,13 @@ def atomic_write(
         _sync_file(temporary)
         verify(temporary)
         os.replace(temporary, target)
-        _sync_folder(target.parent)
     # Writers and verifiers are anyone's code: each failure must leave one sentence.
     except Exception as error:
-        raise WriteError(f"{path} was not saved: {in_words(error)}") from error
+        why = in_words(error).replace(str(temporary), "what was written")
+        raise WriteError(f"{path} was not saved: {why}") from error
     finally:
         _remove(temporary)
+    _sync_folder(path, target.parent)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -115,18 +118,22 @@ def _sync_file(path: Path) -> None:
         os.fsync(stream.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync_folder(path: str | Path, folder: Path) -> None:
     """Make the rename itself durable where the system can (Windows and some shares cannot)."""
     if os.name == "nt":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         if error.errno not in _NO_FOLDER_SYNC:
-            raise
-    finally:
-        os.close(descriptor)
+            raise WriteError(
+                f"{path} holds the new content, but the disk did not confirm it: "
+                f"{in_words(error)}, so save it elsewhere, too"
+            ) from error
 
 
 def _remove(path: Path) -> None:

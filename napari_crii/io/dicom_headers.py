@@ -4,33 +4,45 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.errors import InvalidDicomError
+from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from napari_crii.errors import ScanError
 from napari_crii.io._deflated import refuse_bomb
-from napari_crii.io._dicom_checks import check_length, check_scale, pixel_bytes
+from napari_crii.io._dicom_checks import check_length, check_scale
+from napari_crii.io._elements import flag, number, numbers, thickness, value, whole
 from napari_crii.io._refusal import refusing
+from napari_crii.io.dicom_frames import GROUP_KEYWORDS, FrameFacts, frame_facts
 from napari_crii.io.kinds import looks_like_dicom
 
 # Only these elements are parsed, so that nothing about the patient ever enters memory.
-_TAGS = (
-    "SeriesInstanceUID", "Modality", "FrameOfReferenceUID", "ImageOrientationPatient",
-    "ImagePositionPatient", "PixelSpacing", "ImagerPixelSpacing", "SpacingBetweenSlices",
-    "SliceThickness", "Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "BitsAllocated",
-    "BitsStored", "PixelRepresentation", "PhotometricInterpretation", "RescaleSlope",
-    "RescaleIntercept",
+_KEYWORDS = (
+    "SeriesInstanceUID", "SOPInstanceUID", "Modality", "FrameOfReferenceUID",
+    "ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "ImagerPixelSpacing",
+    "SpacingBetweenSlices", "SliceThickness", "Rows", "Columns", "NumberOfFrames",
+    "SamplesPerPixel", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+    "PhotometricInterpretation", "RescaleSlope", "RescaleIntercept",
 )  # fmt: skip
+# What may tell slices at one place apart, the best witness first.
+_PHASES = (
+    "TemporalPositionIdentifier", "TriggerTime", "AcquisitionTime", "EchoTime",
+    "AcquisitionNumber", "ContentTime", "InstanceNumber",
+)  # fmt: skip
+_TAGS = [Tag(keyword) for keyword in (*_KEYWORDS, *_PHASES, *GROUP_KEYWORDS)]
+_PIXEL_DATA = b"\xe0\x7f\x10\x00"
 _NATIVE = ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
+_EXPLICIT = "1.2.840.10008.1.2.1"
+_PLAIN = ("1.2.840.10008.1.2", _EXPLICIT)
 _NO_SCANS = ("SEG", "RTDOSE")
 _LARGEST_COMPRESSION = 1000
 _ALWAYS_PLAUSIBLE_BYTES = 64 << 20
@@ -39,7 +51,7 @@ _UNIT_TOLERANCE = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Header:
-    """One DICOM file, as far as it matters for stacking.
+    """One image of a DICOM file, as far as it matters for stacking.
 
     Attributes
     ----------
@@ -51,6 +63,12 @@ class Header:
         Distance between rows, between columns, in mm; None if unknown.
     thickness
         Distance to the next slice in mm, for a slice without neighbours; None if unknown.
+    frames
+        How many images the file holds; `frame` is the index of this one.
+    phases
+        What may tell it from others at its place, in a fixed order; None where unknown.
+    pixels_at
+        Where the value of Pixel Data begins in the file, for images that are not compressed.
     """
 
     path: Path
@@ -72,6 +90,10 @@ class Header:
     slope: float
     intercept: float
     transfer_syntax: str
+    high_bit: int = -1
+    frame: int = 0
+    phases: tuple[float | str | None, ...] = ()
+    pixels_at: int | None = None
 
     @property
     def has_pixels(self) -> bool:
@@ -87,20 +109,13 @@ def quiet_about_uids() -> Iterator[None]:
         yield
 
 
-def read_headers(folder: Path, shown: str) -> tuple[list[Header], tuple[str, ...]]:
-    """Read the header of every DICOM file of a folder (not of its subfolders).
-
-    Parameters
-    ----------
-    folder
-        The folder to look through.
-    shown
-        The path as the user gave it, for messages.
+def read_headers(paths: Iterable[Path]) -> tuple[list[Header], tuple[str, ...]]:
+    """Read the header of every DICOM file among `paths`, several for a multi-frame file.
 
     Returns
     -------
     headers
-        In order of file names.
+        In order of the paths.
     remarks
         Tells of files that are not DICOM; a DICOMDIR and hidden files are passed over.
 
@@ -109,14 +124,13 @@ def read_headers(folder: Path, shown: str) -> tuple[list[Header], tuple[str, ...
     ScanError
         If a file cannot be read, or is named as DICOM but is not.
     """
-    headers, ignored = [], []
-    with refusing(shown, "DICOM folder"):
-        paths = sorted(p for p in folder.iterdir() if p.is_file())
-        for path in paths:
-            if path.name.startswith(".") or path.name.upper() == "DICOMDIR":
-                continue
+    headers: list[Header] = []
+    ignored: list[str] = []
+    named = (p for p in paths if not p.name.startswith(".") and p.name.upper() != "DICOMDIR")
+    with quiet_about_uids():
+        for path in named:
             if looks_like_dicom(path):
-                headers.append(read_header(path))
+                headers.extend(_read_header(path))
             else:
                 ignored.append(path.name)
     if not ignored:
@@ -124,61 +138,114 @@ def read_headers(folder: Path, shown: str) -> tuple[list[Header], tuple[str, ...
     return headers, (f"{len(ignored)} files that are not DICOM were ignored, as {ignored[0]}",)
 
 
-def read_header(path: Path) -> Header:
-    """Read one header and check that it can be true.
+def read_header(path: Path) -> tuple[Header, ...]:
+    """Read the headers of one file, one for each of its frames, and check that they can be true.
 
     Raises
     ------
     ScanError
         If the file is no DICOM, truncated, or promises more pixels than it can hold.
     """
-    with refusing(path, "DICOM file"), quiet_about_uids(), open(path, "rb") as stream:
+    with quiet_about_uids():
+        return _read_header(path)
+
+
+def _read_header(path: Path) -> tuple[Header, ...]:
+    with refusing(path, "DICOM file"), open(path, "rb") as stream:
         refuse_bomb(path)
         try:
-            data = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=list(_TAGS))
+            data = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=_TAGS)
         except InvalidDicomError:
             raise ScanError(f"{path} is not a DICOM file, although it is named as one") from None
-        found = pixel_bytes(stream, data)
         header = _header(path, data)
         if 0 in header.shape:
             _require_other_kind(path, data)
         _check_size(header)
-        check_length(path, found, _promised(header))
         check_scale(path, header.slope, header.intercept, header.bits_stored)
-        return header
+        header = replace(header, pixels_at=_pixels_at(stream, header))
+        plain = header.frames == 1 and "PerFrameFunctionalGroupsSequence" not in data
+        if plain or 0 in header.shape:
+            return (header,)
+        facts = frame_facts(data, header.frames)
+        return tuple(_of_frame(header, fact, index) for index, fact in enumerate(facts))
+
+
+def _of_frame(header: Header, facts: FrameFacts, index: int) -> Header:
+    """Return the header of one frame: what it says of itself goes before what all share."""
+    turned = facts.orientation
+    rows = None if turned is None else _unit(header.path, turned[:3])
+    columns = None if turned is None else _unit(header.path, turned[3:])
+    position = facts.position
+    if header.frames == 1 and (rows is None or position is None):
+        # Converted files may carry groups that say nothing.
+        rows, columns, position = header.rows_cosines, header.columns_cosines, header.position
+    return replace(
+        header,
+        frame=index,
+        rows_cosines=rows,
+        columns_cosines=columns,
+        position=position,
+        pixel_spacing=facts.pixel_spacing or header.pixel_spacing,
+        thickness=facts.thickness or header.thickness,
+        slope=header.slope if facts.slope is None else facts.slope,
+        intercept=header.intercept if facts.intercept is None else facts.intercept,
+        phases=(*facts.phases, *header.phases, float(index)),
+    )
+
+
+def _pixels_at(stream: BinaryIO, header: Header) -> int | None:
+    """Return where the plain pixels begin; None where only a decoder can tell."""
+    if header.transfer_syntax not in _PLAIN:
+        return None
+    stop = stream.tell()
+    element = stream.read(12)
+    if element[:4] != _PIXEL_DATA:
+        return None
+    explicit = header.transfer_syntax == _EXPLICIT
+    if explicit and element[4:6] not in (b"OW", b"OB"):
+        return None
+    at = stop + (12 if explicit else 8)
+    length = int.from_bytes(element[8:12] if explicit else element[4:8], "little")
+    wanted = _promised(header)
+    if length == 0xFFFFFFFF:
+        return None
+    check_length(header.path, length, wanted)
+    return at if wanted <= length else None
 
 
 def _header(path: Path, data: pydicom.Dataset) -> Header:
-    orientation = _numbers(data, "ImageOrientationPatient", 6)
-    spacing = _numbers(data, "PixelSpacing", 2)
+    orientation = numbers(data, "ImageOrientationPatient", 6)
+    spacing = numbers(data, "PixelSpacing", 2)
     if spacing is None:
-        spacing = _numbers(data, "ImagerPixelSpacing", 2)
+        spacing = numbers(data, "ImagerPixelSpacing", 2)
     return Header(
         path=path,
-        series=str(_value(data, "SeriesInstanceUID", "")),
-        modality=str(_value(data, "Modality", "")),
-        frame_of_reference=str(_value(data, "FrameOfReferenceUID", "")),
+        series=str(value(data, "SeriesInstanceUID", "")),
+        modality=str(value(data, "Modality", "")),
+        frame_of_reference=str(value(data, "FrameOfReferenceUID", "")),
         rows_cosines=None if orientation is None else _unit(path, orientation[:3]),
         columns_cosines=None if orientation is None else _unit(path, orientation[3:]),
-        position=_numbers(data, "ImagePositionPatient", 3),
+        position=numbers(data, "ImagePositionPatient", 3),
         pixel_spacing=None if spacing is None else (float(spacing[0]), float(spacing[1])),
-        thickness=_thickness(data),
-        shape=(int(_value(data, "Rows", 0)), int(_value(data, "Columns", 0))),
-        frames=int(_value(data, "NumberOfFrames", 1)),
-        samples=int(_value(data, "SamplesPerPixel", 1)),
-        bits_allocated=int(_value(data, "BitsAllocated", 16)),
-        bits_stored=int(_value(data, "BitsStored", _value(data, "BitsAllocated", 16))),
-        signed=bool(_value(data, "PixelRepresentation", 0)),
-        photometric=str(_value(data, "PhotometricInterpretation", "")),
-        slope=float(_value(data, "RescaleSlope", 1.0)),
-        intercept=float(_value(data, "RescaleIntercept", 0.0)),
+        thickness=thickness(data),
+        shape=(whole(data, "Rows", 0), whole(data, "Columns", 0)),
+        frames=whole(data, "NumberOfFrames", 1),
+        samples=whole(data, "SamplesPerPixel", 1),
+        bits_allocated=whole(data, "BitsAllocated", 16),
+        bits_stored=whole(data, "BitsStored", whole(data, "BitsAllocated", 16)),
+        signed=flag(data, "PixelRepresentation"),
+        photometric=str(value(data, "PhotometricInterpretation", "")),
+        slope=number(data, "RescaleSlope", 1.0),
+        intercept=number(data, "RescaleIntercept", 0.0),
         transfer_syntax=_meta(data, "TransferSyntaxUID"),
+        high_bit=whole(data, "HighBit", -1),
+        phases=tuple(_phase(value(data, keyword, None)) for keyword in _PHASES),
     )
 
 
 def _meta(data: pydicom.Dataset, keyword: str) -> str:
     meta = getattr(data, "file_meta", None)
-    return "" if meta is None else str(_value(meta, keyword, ""))
+    return "" if meta is None else str(value(meta, keyword, ""))
 
 
 def _require_other_kind(path: Path, data: pydicom.Dataset) -> None:
@@ -189,28 +256,11 @@ def _require_other_kind(path: Path, data: pydicom.Dataset) -> None:
         raise ScanError(f"{path} is truncated or damaged: it tells no Rows and Columns")
 
 
-def _value(data: pydicom.Dataset, keyword: str, default: Any) -> Any:
-    """Return an element's value; `default` where it is absent or empty."""
-    value = data.get(keyword)
-    return default if value is None or value == "" else value
-
-
-def _numbers(data: pydicom.Dataset, keyword: str, count: int) -> NDArray[np.float64] | None:
-    value = _value(data, keyword, None)
-    if value is None:
-        return None
-    numbers = np.array(value, dtype=np.float64)
-    if numbers.shape != (count,) or not np.isfinite(numbers).all():
-        raise ValueError(f"{keyword} must hold {count} finite numbers")
-    return numbers
-
-
-def _thickness(data: pydicom.Dataset) -> float | None:
-    for keyword in ("SpacingBetweenSlices", "SliceThickness"):
-        value = abs(float(_value(data, keyword, 0.0)))
-        if value > 0:
-            return value
-    return None
+def _phase(found: Any) -> float | str | None:
+    try:
+        return None if found is None else float(found)
+    except (TypeError, ValueError):
+        return str(found)
 
 
 def _unit(path: Path, vector: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,12 +34,18 @@ class Stack:
 
     headers: tuple[Header, ...]
 
-    def __str__(self) -> str:
+    @property
+    def files(self) -> set[Path]:
+        """The files that hold the slices."""
+        return {header.path for header in self.headers}
+
+    def described(self, folder: Path) -> str:
         """Describe the stack without anything that could identify a patient."""
         first = self.headers[0]
         rows, columns = first.shape
         size = f"{len(self.headers)} slices of {rows} x {columns}"
-        return f"{first.modality or 'images'} of {size} from {first.path.name}"
+        file = first.path.relative_to(folder) if folder in first.path.parents else first.path.name
+        return f"{first.modality or 'images'} of {size} from {file}"
 
 
 def group(headers: Sequence[Header]) -> list[Stack]:
@@ -109,6 +116,9 @@ def stack_geometry(headers: Sequence[Header]) -> tuple[Geometry, tuple[str, ...]
 
 
 def _same_stack(one: Header, other: Header) -> bool:
+    # An image of several frames is complete in itself.
+    if 1 not in (one.frames, other.frames) and one.path != other.path:
+        return False
     if one.series != other.series or (one.rows_cosines is None) != (other.rows_cosines is None):
         return False
     return one.rows_cosines is None or np.allclose(
@@ -151,13 +161,13 @@ def _check_pixel_spacing(first: Header, other: Header) -> None:
 
 def _without_orientation(headers: Sequence[Header]) -> tuple[Geometry, tuple[str, ...]]:
     first = headers[0]
-    if len(headers) > 1:
+    if len(headers) > 1 and first.frames == 1:
         raise ScanError(
             f"{first.path} and {len(headers) - 1} more images of its series do not tell "
             "where they lie: open them one by one, each in a folder of its own"
         )
-    if first.pixel_spacing is None:
-        return Geometry.pixels(), ("the file tells neither pixel spacing nor orientation",)
+    if first.pixel_spacing is None or (len(headers) > 1 and first.thickness is None):
+        return Geometry.pixels(), ("the file tells neither spacing nor orientation",)
     rows, columns = first.pixel_spacing
     geometry = Geometry((first.thickness or 1.0, rows, columns))
     return geometry, ("orientation unknown: the file does not tell where the image lies",)

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from napari_crii.errors import ScanError
-from napari_crii.io.kinds import DICOM_SUFFIXES, NIFTI_SUFFIXES, RASTER_SUFFIXES, is_scan
+from napari_crii.io.kinds import FORMATS, is_scan, stem_of
 
-_KNOWN_SUFFIXES = (".nii.gz", *NIFTI_SUFFIXES, *RASTER_SUFFIXES, *DICOM_SUFFIXES)
 _NAMED_AT_MOST = 3
 
 
@@ -19,8 +18,7 @@ def scan_stem(path: str | Path) -> str:
     name = os.path.basename(os.path.abspath(path))
     if os.path.isdir(path):
         return name
-    suffix = next((s for s in _KNOWN_SUFFIXES if name.lower().endswith(s)), "")
-    return name[: len(name) - len(suffix)] or name
+    return stem_of(name)
 
 
 def scans_by_stem(folder: str | Path) -> dict[str, Path]:
@@ -33,7 +31,8 @@ def scans_by_stem(folder: str | Path) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for path in _entries(Path(folder)):
-        if path.name.startswith(".") or not is_scan(path):
+        # An .img belongs to its .hdr, which stands for both.
+        if path.name.startswith(".") or path.suffix.lower() == ".img" or not is_scan(path):
             continue
         stem = scan_stem(path)
         if stem in found:
@@ -56,7 +55,7 @@ def pair_files(images: Path, labels: Path) -> list[tuple[Path, Path]]:
     scans, masks = scans_by_stem(images), scans_by_stem(labels)
     for folder, found in ((images, scans), (labels, masks)):
         if not found:
-            raise ScanError(f"{folder} holds no NIfTI, DICOM, PNG, JPEG or TIFF")
+            raise ScanError(f"{folder} holds no {FORMATS}")
     both = sorted(scans.keys() & masks.keys())
     if not both:
         raise ScanError(

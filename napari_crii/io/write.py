@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,14 @@ from napari_crii.errors import WriteError
 from napari_crii.geometry import Geometry
 from napari_crii.io._values import Array
 from napari_crii.io.atomic import atomic_write
+from napari_crii.io.second_opinion import require_agreement
+from napari_crii.io.sidecar import sidecar_of, sidecar_text
+from napari_crii.io.write_raw import metaimage_bytes, nrrd_bytes
 
 _LARGEST_PNG_LABEL = 65535
 _FAST = 1
-_SINGLE_IMAGE = "holds one image without voxel size: choose .nii.gz for this scan"
+_IMAGES = (".png", ".tif", ".tiff")
+_SINGLE_IMAGE = "holds a single image: choose .nii.gz for this scan"
 
 
 def write_mask(path: str | Path, labels: NDArray[Any], geometry: Geometry) -> None:
@@ -26,7 +31,9 @@ def write_mask(path: str | Path, labels: NDArray[Any], geometry: Geometry) -> No
     Parameters
     ----------
     path
-        ``.nii.gz`` or ``.nii``; ``.png`` for a single image that carries no size.
+        ``.nii.gz``, ``.nii``, ``.nrrd`` or ``.mha``; ``.png`` or ``.tif`` for a single image,
+        whose grid, where it has one, goes into a JSON file beside it. A stack without a size
+        fits into one ``.tif``.
     labels
         (Z, Y, X) integers from 0 upwards, or booleans. A PNG holds them as they are, up to 65535.
     geometry
@@ -40,12 +47,9 @@ def write_mask(path: str | Path, labels: NDArray[Any], geometry: Geometry) -> No
     """
     path = Path(path)
     labels = _smallest_labels(path, np.asarray(labels))
-    if path.suffix.lower() == ".png":
-        if labels.max() > _LARGEST_PNG_LABEL:
-            raise WriteError(f"{path} was not saved: PNG holds labels up to {_LARGEST_PNG_LABEL}")
-        _write_png(path, _single_image(path, labels, geometry))
-    else:
-        _write_nifti(path, labels, geometry)
+    if path.suffix.lower() == ".png" and labels.max() > _LARGEST_PNG_LABEL:
+        raise WriteError(f"{path} was not saved: PNG holds labels up to {_LARGEST_PNG_LABEL}")
+    _write(path, labels, geometry)
 
 
 def write_map(path: str | Path, values: NDArray[Any], geometry: Geometry) -> None:
@@ -54,7 +58,7 @@ def write_map(path: str | Path, values: NDArray[Any], geometry: Geometry) -> Non
     Parameters
     ----------
     path
-        ``.nii.gz`` or ``.nii``; ``.tif`` for a single image that carries no size.
+        ``.nii.gz``, ``.nii``, ``.nrrd`` or ``.mha``; ``.tif`` as for masks.
     values
         (Z, Y, X) finite numbers.
     geometry
@@ -70,10 +74,21 @@ def write_map(path: str | Path, values: NDArray[Any], geometry: Geometry) -> Non
     values = np.asarray(values, dtype=np.float32)
     if values.ndim != 3 or values.size == 0 or not np.isfinite(values).all():
         raise WriteError(f"{path} was not saved: a map is (z, y, x) with finite values only")
-    if path.suffix.lower() in (".tif", ".tiff"):
-        _write_tiff(path, _single_image(path, values, geometry))
+    if path.suffix.lower() == ".png":
+        raise WriteError(f"{path} was not saved: PNG does not hold real numbers, choose .tif")
+    _write(path, values, geometry)
+
+
+def _write(path: Path, array: Array, geometry: Geometry) -> None:
+    suffix = path.suffix.lower()
+    if suffix in _IMAGES:
+        _write_image(path, array, geometry)
+    elif suffix == ".nrrd":
+        _write_bytes(path, nrrd_bytes(array, geometry), array, geometry)
+    elif suffix == ".mha":
+        _write_bytes(path, metaimage_bytes(array, geometry), array, geometry)
     else:
-        _write_nifti(path, values, geometry)
+        _write_nifti(path, array, geometry)
 
 
 def _smallest_labels(path: Path, labels: Array) -> Array:
@@ -85,12 +100,6 @@ def _smallest_labels(path: Path, labels: Array) -> Array:
     return labels.astype(np.min_scalar_type(int(labels.max())))
 
 
-def _single_image(path: Path, array: Array, geometry: Geometry) -> Array:
-    if array.shape[0] != 1 or geometry.unit != "px":
-        raise WriteError(f"{path} was not saved: {path.suffix} {_SINGLE_IMAGE}")
-    return np.ascontiguousarray(array[0])
-
-
 def _write_nifti(path: Path, array: Array, geometry: Geometry) -> None:
     import nibabel as nib
 
@@ -99,7 +108,7 @@ def _write_nifti(path: Path, array: Array, geometry: Geometry) -> None:
     _refuse_twin(path)
     affine = to_nifti_affine(geometry)
     image = nib.Nifti1Image(array.T, affine, dtype=array.dtype)
-    image.header.set_xyzt_units("mm")
+    image.header.set_xyzt_units("mm" if geometry.unit == "mm" else "unknown")
     image.set_sform(affine, code=1)
     # A qform is a rotation and cannot hold shear: left uncoded, it cannot contradict the sform.
     image.set_qform(None if geometry.is_sheared else affine, code=0 if geometry.is_sheared else 1)
@@ -112,41 +121,81 @@ def _write_nifti(path: Path, array: Array, geometry: Geometry) -> None:
             content = gzip.compress(content, compresslevel=_FAST, mtime=0)
         target.write_bytes(content)
 
-    atomic_write(path, write, lambda written: _verify_nifti(written, array, geometry))
+    atomic_write(path, write, lambda written: _verify(written, array, geometry))
 
 
-def _verify_nifti(path: Path, array: Array, geometry: Geometry) -> None:
-    from napari_crii.io.nifti import read_nifti
+def _write_bytes(path: Path, content: bytes, array: Array, geometry: Geometry) -> None:
+    atomic_write(
+        path,
+        partial(_put, content),
+        lambda written: _verify(written, array, geometry),
+    )
 
-    back = read_nifti(path)
+
+def _put(content: bytes, target: Path) -> None:
+    target.write_bytes(content)
+
+
+def _verify(path: Path, array: Array, geometry: Geometry) -> None:
+    """Read back with our reader, and ask another where the grid lies."""
+    from napari_crii.io.scan import read_as_stored
+
+    back = read_as_stored(path)
     _require_equal(back.array, array)
     if not back.geometry.coincides(geometry, array.shape):
         distance = back.geometry.corner_distance(geometry, array.shape)
         raise WriteError(f"its grid read back {distance:.3g} mm away")
+    require_agreement(path, geometry, array.shape)
 
 
-def _write_png(path: Path, image: Array) -> None:
-    from PIL import Image
-
-    def write(target: Path) -> None:
-        Image.fromarray(image).save(target, format="PNG")
-
-    atomic_write(path, write, lambda written: _verify_image(written, image))
-
-
-def _write_tiff(path: Path, image: Array) -> None:
-    import tifffile
-
-    def write(target: Path) -> None:
-        tifffile.imwrite(target, image, photometric="minisblack")
-
-    atomic_write(path, write, lambda written: _verify_image(written, image))
+def _write_image(path: Path, array: Array, geometry: Geometry) -> None:
+    """Write a single image with its grid beside it, or a TIFF stack without a size."""
+    stack = geometry.unit == "px" and path.suffix.lower() != ".png"
+    if array.shape[0] != 1 and not stack:
+        raise WriteError(f"{path} was not saved: {path.suffix} {_SINGLE_IMAGE}")
+    beside = sidecar_of(path)
+    former = beside.read_bytes() if os.path.isfile(beside) else None
+    if geometry.unit == "mm":
+        _write_sidecar(beside, sidecar_text(array, geometry).encode())
+    try:
+        atomic_write(path, partial(_save_image, array), lambda back: _verify_image(back, array))
+    except WriteError:
+        _restore(beside, former)
+        raise
 
 
-def _verify_image(path: Path, image: Array) -> None:
+def _save_image(array: Array, target: Path) -> None:
+    if target.suffix.lower() == ".png":
+        from PIL import Image
+
+        Image.fromarray(array[0]).save(target, format="PNG")
+    else:
+        import tifffile
+
+        pages = array if len(array) > 1 else array[0]
+        tifffile.imwrite(target, pages, photometric="minisblack", metadata=None)
+
+
+def _verify_image(path: Path, array: Array) -> None:
     from napari_crii.io.raster import read_raster
 
-    _require_equal(read_raster(path, labels=True).array[0], image)
+    _require_equal(read_raster(path, labels=True).array, array)
+
+
+def _write_sidecar(path: Path, content: bytes) -> None:
+    def verify(written: Path) -> None:
+        if written.read_bytes() != content:
+            raise WriteError("it did not read back the same")
+
+    atomic_write(path, partial(_put, content), verify)
+
+
+def _restore(path: Path, former: bytes | None) -> None:
+    """Put back the sidecar of the image that is still there."""
+    if former is not None:
+        _write_sidecar(path, former)
+    elif os.path.isfile(path):
+        path.unlink()
 
 
 def _require_equal(back: Array, array: Array) -> None:
@@ -158,7 +207,7 @@ def _refuse_twin(path: Path) -> None:
     """SimpleITK reads ``A.nii`` when asked for ``A.nii.gz`` beside it: never create the pair."""
     name = path.name.lower()
     if not name.endswith((".nii", ".nii.gz")):
-        raise WriteError(f"{path} was not saved: choose a name that ends in .nii.gz")
+        raise WriteError(f"{path} was not saved: choose a name that ends in .nii.gz, .nrrd or .mha")
     packed = name.endswith(".gz")
     twin = path.with_name(path.name[:-3] if packed else f"{path.name}.gz")
     if os.path.exists(twin):

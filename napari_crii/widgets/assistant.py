@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 from napari_crii._resources import resource
 from napari_crii.classes import LabelClass
 from napari_crii.errors import CriiError
+from napari_crii.io.kinds import MASK_SUFFIXES
 from napari_crii.widgets.controller import AssistantController
 from napari_crii.widgets.forms import Choice, SaveForm, TaskForm
 from napari_crii.widgets.keymap import shown_key
@@ -134,7 +135,7 @@ class CriiAssistant(QScrollArea):
         self.setMinimumWidth(340)
 
     def _scan_group(self) -> QGroupBox:
-        self._open = button("Open file...", "Open a NIfTI, DICOM or PNG file", self._open_file)
+        self._open = button("Open file...", "Open a scan, or a DICOM file", self._open_file)
         self._open_folder = button(
             "Open DICOM folder...", "Open a folder with one DICOM series", self._open_directory
         )
@@ -267,7 +268,7 @@ class CriiAssistant(QScrollArea):
         suggested = f"{case.volume.name}_mask{suffix}"
         path, _ = QFileDialog.getSaveFileName(self, "Save mask", suggested)
         if path:
-            named = path if path.endswith((".nii", ".nii.gz", ".png")) else path + suffix
+            named = path if path.lower().endswith(MASK_SUFFIXES) else path + suffix
             self.controller.save(Path(named), self._save_form.value().include_proposals)
 
 

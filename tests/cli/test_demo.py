@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
@@ -148,3 +149,14 @@ def test_json_needs_no_window(
     result = run("demo", scan_file, "-o", tmp_path, "--checkpoint", checkpoint, "--json")
     assert result.stderr.splitlines()[0] == "Running headless: --json asks for it."
     assert json.loads(result.stdout)["scan"] == str(scan_file)
+
+
+def test_the_demonstration_takes_a_volume_of_a_cine(
+    as_json, refused, checkpoint: Path, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    stacks = rng.integers(0, 900, (20, 24, 3, 2)).astype(np.int16)
+    nib.save(nib.Nifti1Image(stacks, np.diag([1, 1, 4, 1.0])), tmp_path / "cine.nii.gz")
+    options = ["-o", tmp_path / "out", "--checkpoint", checkpoint, "--headless"]
+    assert "holds 2 volumes" in refused("demo", tmp_path / "cine.nii.gz", *options)
+    report = as_json("demo", tmp_path / "cine.nii.gz", "--volume-index", 0, *options)
+    assert Path(report["mask"]).name == "cine_mask.nii.gz"

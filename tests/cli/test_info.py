@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from napari_crii.cli._orientation import letters, opposite
@@ -52,3 +54,13 @@ def test_no_patient_data_is_told(run, data_folder: Path) -> None:
     assert result.exit_code == 0
     assert "1.2.840" not in result.output
     assert "UID" not in result.output
+
+
+def test_a_scan_of_several_volumes_asks_for_one(refused, as_json, tmp_path: Path) -> None:
+    stacks = np.arange(2 * 3 * 4 * 5, dtype=np.int16).reshape(5, 4, 3, 2)
+    nib.save(nib.Nifti1Image(stacks, np.eye(4)), tmp_path / "cine.nii.gz")
+    asked = refused("info", tmp_path / "cine.nii.gz")
+    assert "holds 2 volumes: choose one with volume index 0 to 1" in asked
+    facts = as_json("info", tmp_path / "cine.nii.gz", "--volume-index", "1")
+    assert facts["shape"] == [3, 4, 5]
+    assert facts["intensity"][0] == 1

@@ -11,8 +11,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from napari_crii.cli._proposal_files import unique_stems
@@ -208,3 +210,28 @@ def test_a_summary_in_words_without_json(
     result = run("predict", scan_file, "-o", tmp_path, "--checkpoint", checkpoint, "--views", 1)
     assert result.exit_code == 0
     assert "patches to look at" in result.stdout
+
+
+def test_one_volume_of_a_4d_scan_is_proposed_by_its_index(
+    as_json, checkpoint: Path, tmp_path: Path, rng
+) -> None:
+    stacks = rng.integers(0, 900, (20, 24, 3, 2)).astype(np.int16)
+    nib.save(nib.Nifti1Image(stacks, np.diag([1, 1, 4, 1.0])), tmp_path / "cine.nii.gz")
+    options = ["-o", tmp_path / "out", "--checkpoint", checkpoint, "--views", 1]
+    (record,) = as_json("predict", tmp_path / "cine.nii.gz", "--volume-index", 1, *options)
+    volume = read_scan(tmp_path / "cine.nii.gz", 1)
+    assert read_mask(record["mask"], like=volume)[0].shape == volume.shape
+
+
+def test_a_stack_without_a_size_is_saved_as_a_volume(
+    as_json, checkpoint: Path, tmp_path: Path, rng
+) -> None:
+    stack = rng.integers(0, 255, (3, 20, 24)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "stack.tif", stack, photometric="minisblack")
+    (record,) = as_json(
+        "predict", tmp_path / "stack.tif", "-o", tmp_path / "out", "--checkpoint", checkpoint,
+        "--views", 1,
+    )  # fmt: skip
+    assert record["mask"].endswith("stack_mask.nii.gz")
+    like = read_scan(tmp_path / "stack.tif")
+    assert read_mask(record["mask"], like=like)[0].shape == (3, 20, 24)

@@ -48,7 +48,7 @@ def in_child(work: Callable[[], Any]) -> Answer:
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
         return Answer(death=_in_words(os.WTERMSIG(status)))
-    return Answer(pickle.loads(content)) if content else Answer(death="ended without an answer")
+    return pickle.loads(content) if content else Answer(death="ended without an answer")
 
 
 def limit_time() -> None:
@@ -91,9 +91,16 @@ def _answer(work: Callable[[], Any], pipe: int) -> None:
     """Answer through the pipe and end at once, past every handler of the parent."""
     try:
         with os.fdopen(pipe, "wb") as stream:
-            stream.write(pickle.dumps(work()))
+            stream.write(pickle.dumps(_answered(work)))
     finally:
         os._exit(0)
+
+
+def _answered(work: Callable[[], Any]) -> Answer:
+    try:
+        return Answer(work())
+    except Exception as error:
+        return Answer(death=f"{type(error).__name__}: {error}")
 
 
 def _in_words(number: int) -> str:

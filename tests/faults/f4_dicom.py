@@ -192,10 +192,13 @@ def _rescaled(series: Path) -> Truth:
 
 def meaning(data: pydicom.Dataset) -> Array:
     """Return the values of one slice: inverted where white is low, rescaled."""
+    if data.get("NumberOfFrames") in ("", None) and "NumberOfFrames" in data:
+        # Empty is as good as absent.
+        del data.NumberOfFrames
     values = data.pixel_array.astype(np.float64)
     if data.PhotometricInterpretation == "MONOCHROME1":
         values = (-1 if data.PixelRepresentation else 2**data.BitsStored - 1) - values
-    if values.ndim == 2:
+    if data.SamplesPerPixel == 1:
         slope, intercept = data.get("RescaleSlope"), data.get("RescaleIntercept")
         values = values * (1 if slope is None else float(slope)) + float(intercept or 0)
     return np.asarray(values)

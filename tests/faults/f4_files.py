@@ -16,7 +16,8 @@ from PIL import Image
 
 from tests.faults import f4_dicom, f4_nifti, nifti_standard
 from tests.faults.grids import Array
-from tests.faults.subjects import Subject, Truth
+from tests.faults.readers import stacked
+from tests.faults.subjects import ANYWHERE, Subject, Truth
 
 _KINDS = ("png", "jpg", "tif")
 _SUFFIXES = (".nii", ".nii.gz", ".dcm", ".png", ".jpg", ".tif", ".hdr", ".img", ".xyz", "")
@@ -37,7 +38,12 @@ def _image(rng: np.random.Generator, folder: Path) -> Path:
 def _second_opinion(path: Path) -> Truth:
     """Read by tifffile or SimpleITK; equal channels are grey values."""
     if path.suffix == ".tif":
-        array: Array = tifffile.imread(path)
+        with tifffile.TiffFile(path) as file:
+            page = file.pages[0]
+            array: Array = np.asarray(page.asarray())
+            array = array * np.uint8(255) if array.dtype == bool else array
+            # In the first of all photometric interpretations, zero is white.
+            array = 255 - array if page.photometric == 0 else array
     else:
         array = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
     if array.ndim == 3 and (array == array[..., :1]).all():
@@ -143,11 +149,16 @@ def _borrowed_files() -> list[Path]:
 
 
 def _one_slice(path: Path) -> Truth:
-    """Read one DICOM file; equal channels are grey values."""
-    values = f4_dicom.meaning(pydicom.dcmread(path))
-    if values.ndim == 3 and (values == values[..., :1]).all():
+    """Read one DICOM file by pydicom; equal channels are grey values."""
+    data = pydicom.dcmread(path)
+    values = f4_dicom.meaning(data)
+    colours = int(data.SamplesPerPixel) == 3
+    frames = values.ndim > (3 if colours else 2)
+    if colours and (values == values[..., :1]).all():
         values = values[..., 0]
-    return values[np.newaxis], None
+    if frames:
+        return values, ANYWHERE
+    return stacked([data], lambda _: values)
 
 
 def _content(rng: np.random.Generator, folder: Path, kind: str) -> bytes:

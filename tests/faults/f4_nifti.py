@@ -34,17 +34,16 @@ def intact(rng: np.random.Generator, folder: Path) -> tuple[Path, Truth]:
 
 
 def cut(rng: np.random.Generator, folder: Path) -> Subject:
-    path, truth = intact(rng, folder)
+    path, _ = intact(rng, folder)
     content = path.read_bytes()
     length = int(rng.integers(0, len(content)))
     path.write_bytes(content[:length])
-    # A cut within the padding of nothing is no damage: nibabel pads nothing, so all are.
     return Subject(path, f"cut at {length} of {len(content)}", "refuse")
 
 
 def mutated(rng: np.random.Generator, folder: Path) -> Subject:
     """Give one header field a value that is wrong, or merely odd."""
-    path, truth = intact(rng, folder)
+    path, _ = intact(rng, folder)
     packed = path.name.endswith(".gz")
     content = bytearray(gzip.decompress(path.read_bytes()) if packed else path.read_bytes())
     header = np.frombuffer(bytes(content[:348]), nifti_standard.HEADER).copy()

@@ -7,7 +7,7 @@ with the truth in space: voxels after mapping by geometry, the eight corners, ty
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,7 @@ from tests.faults.series import write_series
 FULL = 2500
 _FORMS = ("sform", "qform", "both")
 Truth = tuple[Array, Affine]
+Route = Callable[[Path, str, Truth, Truth, np.random.Generator], Iterator[str]]
 
 
 def check(seed: int, folder: Path) -> Verdict:
@@ -44,6 +45,10 @@ def check(seed: int, folder: Path) -> Verdict:
     tilt = TILTS[rng.choice(4, p=[0.2, 0.2, 0.45, 0.15])]
     base = random_affine(rng, tilt)
     shape = tuple(int(n) for n in rng.permutation([3, 4, 5]) + rng.integers(0, 3))
+    if go is opened and not suffix.startswith(".nii") and tilt == "sheared":
+        # Written by SimpleITK, which has no sheared grids.
+        tilt = "oblique"
+        base = random_affine(rng, tilt)
     voxels = _voxels(rng, shape, go)
     truth = reordered(voxels, base, order)
     words = f"{name} {suffix} {voxels.dtype} {tilt} axes {order[0]} flips {order[1]}"
@@ -81,7 +86,9 @@ def opened(
 ) -> Iterator[str]:
     """Another library writes a scan; we read it."""
     path = folder / f"scan{suffix}"
-    if _is_sheared(truth[1]) or rng.random() < 0.5:
+    if not suffix.startswith(".nii"):
+        readers.write_by_simpleitk(path, *truth)
+    elif _is_sheared(truth[1]) or rng.random() < 0.5:
         forms = "sform" if _is_sheared(truth[1]) else _FORMS[rng.integers(3)]
         readers.write_by_nibabel(path, *truth, forms)
     else:
@@ -123,6 +130,8 @@ def _others(path: Path, base: Truth, truth: Truth) -> Iterator[str]:
     """Read a file of ours by every library that can."""
     if path.name.endswith((".nii", ".nii.gz")):
         yield _differences("nibabel", readers.by_nibabel(path), base, truth)
+    if path.suffix == ".nrrd":
+        yield _differences("pynrrd", readers.by_pynrrd(path), base, truth)
     # SimpleITK has no sheared grids.
     if not _is_sheared(truth[1]):
         yield _differences("SimpleITK", readers.by_simpleitk(path), base, truth)
@@ -158,12 +167,12 @@ def _is_sheared(affine: Affine) -> bool:
     return bool(np.abs(axes.T @ axes - np.eye(3)).max() > 1e-6)
 
 
-def _voxels(rng: np.random.Generator, shape: tuple[int, ...], go: object) -> Array:
+def _voxels(rng: np.random.Generator, shape: tuple[int, ...], go: Route) -> Array:
     """Return voxels of a type that the route can carry, all of it used."""
     if go is saved_map:
         return rng.normal(size=shape).astype(np.float32)
-    types = {saved: ("u1", "u2", "u4"), dicom: ("u1", "u2", "i2")}
-    choices = types.get(go, ("u1", "i1", "u2", "i2", "u4", "i4", "f4", "f8"))  # type: ignore[call-overload]
+    types: dict[Route, tuple[str, ...]] = {saved: ("u1", "u2", "u4"), dicom: ("u1", "u2", "i2")}
+    choices = types.get(go, ("u1", "i1", "u2", "i2", "u4", "i4", "f4", "f8"))
     kind = np.dtype(choices[rng.integers(len(choices))])
     if kind.kind == "f":
         return rng.normal(size=shape).astype(kind)
@@ -177,12 +186,21 @@ def _voxels(rng: np.random.Generator, shape: tuple[int, ...], go: object) -> Arr
 ROUTES = (
     ("saved mask", ".nii", saved),
     ("saved mask", ".nii.gz", saved),
+    ("saved mask", ".nrrd", saved),
+    ("saved mask", ".mha", saved),
     ("saved map", ".nii", saved_map),
     ("saved map", ".nii.gz", saved_map),
+    ("saved map", ".nrrd", saved_map),
+    ("saved map", ".mha", saved_map),
     ("opened scan", ".nii", opened),
     ("opened scan", ".nii.gz", opened),
+    ("opened scan", ".nrrd", opened),
+    ("opened scan", ".mha", opened),
+    ("opened scan", ".mhd", opened),
     ("DICOM series", ".nii", dicom),
     ("DICOM series", ".nii.gz", dicom),
+    ("DICOM series", ".nrrd", dicom),
+    ("DICOM series", ".mha", dicom),
 )
 
 if __name__ == "__main__":

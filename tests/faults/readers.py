@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
+import nrrd
 import numpy as np
 import pydicom
 import SimpleITK as sitk
@@ -27,6 +28,16 @@ def by_nibabel(path: Path) -> Reading:
     return np.asarray(image.dataobj).T, affine
 
 
+def by_pynrrd(path: Path) -> Reading:
+    array, header = nrrd.read(str(path))
+    assert header["space"] == "left-posterior-superior"
+    affine = np.eye(4)
+    # One row for each axis, the fastest first.
+    affine[:3, :3] = np.array(header["space directions"])[::-1].T
+    affine[:3, 3] = header["space origin"]
+    return array.T, affine
+
+
 def by_simpleitk(path: Path) -> Reading:
     return _of_image(sitk.ReadImage(str(path)))
 
@@ -43,12 +54,20 @@ def series_by_pydicom(
 
     The affine is None for a lone slice that does not tell where it lies.
     """
-    slices = [pydicom.dcmread(path) for path in folder.iterdir()]
+    return stacked([pydicom.dcmread(path) for path in folder.iterdir()], values)
+
+
+def stacked(
+    slices: list[pydicom.Dataset], values: Callable[[pydicom.Dataset], Array]
+) -> tuple[Array, Affine | None]:
+    """Stack slices along their normal, in space where they tell where they lie."""
     # Segmentations and doses beside a series are no slices of it.
     slices = [data for data in slices if data.get("Modality") not in ("SEG", "RTDOSE")]
     if len(slices) == 1 and not (_has(slices[0], _PLACE[0]) and _has(slices[0], _PLACE[1])):
         return values(slices[0])[np.newaxis], None
     cosines = np.array(slices[0].ImageOrientationPatient, float)
+    # Both are unit vectors, rounded to a few decimals.
+    cosines /= np.repeat(np.linalg.norm(cosines.reshape(2, 3), axis=1), 3)
     normal = np.cross(cosines[:3], cosines[3:])
     slices.sort(key=lambda data: float(normal @ np.array(data.ImagePositionPatient, float)))
     first, last = (np.array(slices[i].ImagePositionPatient, float) for i in (0, -1))

@@ -11,6 +11,8 @@ import numpy as np
 from tests.faults.grids import Affine, Array
 
 Truth = tuple[Array, Affine | None]
+# The place of a truth that only vouches for its voxels.
+ANYWHERE = np.full((4, 4), np.nan)
 Family = Callable[[np.random.Generator, Path], "Subject"]
 
 
@@ -28,7 +30,7 @@ class Subject:
         ``"refuse"``, ``"accept"``, or ``"either"`` where the damage may be harmless.
     truths
         Readings without the code under test, tried only when the file is accepted: one of them
-        must agree. An affine of None leaves the place open.
+        must agree. An affine of None stands for a place that nobody knows, which must be said.
     rule
         A word that a refusal must hold, where the fault is known exactly.
     """

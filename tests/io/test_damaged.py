@@ -14,7 +14,7 @@ from pydicom.data import get_testdata_file
 from napari_crii.errors import ScanError
 from napari_crii.io import read_scan, write_mask
 
-KINDS = ["nii", "nii.gz", "dcm", "png", "tif", "jpg"]
+KINDS = ["nii", "nii.gz", "nrrd", "mha", "dcm", "png", "tif", "jpg"]
 
 
 @pytest.fixture
@@ -23,6 +23,8 @@ def intact(tmp_path, oblique, rng) -> dict[str, bytes]:
     labels = rng.integers(0, 9, (4, 16, 20))
     write_mask(tmp_path / "a.nii", labels, oblique)
     write_mask(tmp_path / "b.nii.gz", labels, oblique)
+    for suffix in ("nrrd", "mha"):
+        write_mask(tmp_path / f"a.{suffix}", labels, oblique)
     image = rng.integers(0, 255, (40, 30)).astype(np.uint8)
     Image.fromarray(image).save(tmp_path / "a.png")
     Image.fromarray(image).save(tmp_path / "a.jpg")

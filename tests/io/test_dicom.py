@@ -14,7 +14,7 @@ from pydicom.uid import MPEG2MPML, JPEGLSLossless, generate_uid
 
 from napari_crii.errors import ScanError
 from napari_crii.geometry import Geometry
-from napari_crii.io import dicom, is_scan, read_scan
+from napari_crii.io import dicom_pixels, is_scan, read_scan
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_a_sideways_step_in_mid_stack_is_refused(write_series, pixels, oblique):
         ("PixelSpacing", [0.7, 1.4], "pixel spacing"),
         ("BitsStored", 12, "bits"),
         ("ImagePositionPatient", None, "ImagePositionPatient"),
-        ("NumberOfFrames", 3, "multi-frame"),
+        ("NumberOfFrames", 3, "2 stacks"),
         ("PhotometricInterpretation", "PALETTE COLOR", "photometric"),
         ("RescaleSlope", 0, "rescale slope"),
         ("Rows", 65535, "promises"),
@@ -295,7 +295,9 @@ def test_monochrome1_is_inverted_within_its_stored_bits(write_series, pixels):
 
 def test_monochrome1_beyond_its_stored_bits_is_refused(write_series, pixels, monkeypatch):
     # pydicom cuts uncompressed values to their stored bits; a codec need not.
-    monkeypatch.setattr(dicom, "pixel_array", lambda path: np.full((7, 9), 300, np.uint16))
+    flat = np.full((7, 9), 300, np.uint16)
+    monkeypatch.setattr(dicom_pixels, "_is_plain", lambda header: False)
+    monkeypatch.setattr(dicom_pixels, "pixel_array", lambda path, index: flat)
 
     def overflowing(index, data):
         data.PhotometricInterpretation, data.BitsStored, data.HighBit = "MONOCHROME1", 8, 7

@@ -8,9 +8,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from napari_crii.errors import GeometryError, ScanError
-from napari_crii.io import read_mask, read_scan, write_mask
+from napari_crii.io import is_scan, read_mask, read_scan, volume_count, write_mask
 
 RAS = np.array([[-2.0, 0, 0, 10], [0, -3.0, 0, 20], [0, 0, 5.0, 30], [0, 0, 0, 1]])
 # Offsets in the header of NIfTI-1, which nibabel would not leave in such a state.
@@ -128,7 +129,7 @@ def test_a_scan_too_large_for_memory_is_refused_in_words(tmp_path, stored, monke
         raise MemoryError
 
     path = save(tmp_path / "a.nii", stored)
-    monkeypatch.setattr(np, "ascontiguousarray", exhausted)
+    monkeypatch.setattr(np, "empty", exhausted)
     with pytest.raises(ScanError, match="more memory"):
         read_scan(path)
 
@@ -259,3 +260,82 @@ def test_real_masks_lie_on_their_real_scans(data_folder):
         np.testing.assert_array_equal(volume.array, np.asarray(reference.dataobj).T)
         labels, _ = read_mask(folder / "labelsTr" / path.name, like=volume)
         assert set(np.unique(labels)) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".hdr"])
+def test_each_volume_of_a_4d_file_is_read_by_its_index(tmp_path, stored, suffix):
+    stacks = np.stack([stored, stored + 1, stored - 5], axis=-1)
+    path = tmp_path / f"a{suffix}"
+    image = nib.Nifti1Pair(stacks, RAS) if suffix == ".hdr" else nib.Nifti1Image(stacks, RAS)
+    nib.save(image, path)
+    assert volume_count(path) == 3
+    with pytest.raises(ScanError, match="holds 3 volumes: choose one with volume index 0 to 2"):
+        read_scan(path)
+    for index in range(3):
+        volume = read_scan(path, volume_index=index)
+        np.testing.assert_array_equal(volume.array, stacks[..., index].T)
+        assert volume.geometry.origin == (-10.0, -20.0, 30.0)
+        assert f"volume {index} of volumes 0 to 2" in volume.remarks
+    with pytest.raises(ScanError, match="0 to 2, not 3"):
+        read_scan(path, volume_index=3)
+
+
+def test_a_scale_is_applied_to_the_volume_that_was_chosen(tmp_path, stored):
+    stacks = np.stack([stored, stored[::-1]], axis=-1).astype(np.float32) * 0.37
+    image = nib.Nifti1Image(stacks, RAS, dtype=np.int16)
+    image.set_data_dtype(np.int16)
+    nib.save(image, tmp_path / "a.nii.gz")
+    expected = nib.load(tmp_path / "a.nii.gz").get_fdata()[..., 1].T
+    volume = read_scan(tmp_path / "a.nii.gz", 1)
+    assert volume.array.dtype == np.float32
+    np.testing.assert_allclose(volume.array, expected, rtol=1e-6)
+
+
+def test_one_volume_has_index_0_and_no_other(tmp_path, stored):
+    path = save(tmp_path / "a.nii", stored)
+    assert volume_count(path) == 1
+    np.testing.assert_array_equal(read_scan(path, 0).array, stored.T)
+    with pytest.raises(ScanError, match="holds one volume, so there is no volume index 1"):
+        read_scan(path, 1)
+
+
+@pytest.mark.parametrize("opened", [".hdr", ".img"])
+def test_a_pair_is_opened_by_either_of_its_files(tmp_path, stored, opened):
+    nib.save(nib.Nifti1Pair(stored, RAS), tmp_path / "a.img")
+    path = tmp_path / f"a{opened}"
+    assert is_scan(path)
+    volume = read_scan(path)
+    np.testing.assert_array_equal(volume.array, stored.T)
+    assert volume.geometry.origin == (-10.0, -20.0, 30.0)
+    theirs = sitk.ReadImage(str(tmp_path / "a.hdr"))
+    np.testing.assert_allclose(volume.geometry.origin, theirs.GetOrigin(), atol=1e-4)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(theirs), volume.array)
+    assert volume.name == "a"
+
+
+def test_analyze_is_read_and_its_orientation_called_unknown(tmp_path, stored):
+    image = nib.AnalyzeImage(stored, np.diag([2.0, 3.0, 5.0, 1.0]))
+    nib.save(image, tmp_path / "a.hdr")
+    volume = read_scan(tmp_path / "a.hdr")
+    np.testing.assert_array_equal(volume.array, stored.T)
+    assert volume.geometry.spacing == (5.0, 3.0, 2.0)
+    assert any("orientation unknown" in r for r in volume.remarks)
+
+
+@pytest.mark.parametrize("fault", ["missing", "cut", "link"])
+def test_a_pair_without_its_voxels_is_refused(tmp_path, stored, fault):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    nib.save(nib.Nifti1Pair(stored, RAS), folder / "a.img")
+    voxels = folder / "a.img"
+    content = voxels.read_bytes()
+    voxels.unlink()
+    if fault == "cut":
+        voxels.write_bytes(content[:-1])
+    if fault == "link":
+        (tmp_path / "b.img").write_bytes(content)
+        voxels.symlink_to(tmp_path / "b.img")
+    words = {"missing": "not in its folder", "cut": "truncated", "link": "out of the folder"}
+    with pytest.raises(ScanError, match=words[fault]):
+        read_scan(folder / "a.hdr")
+    assert is_scan(folder / "a.hdr") == (fault != "missing")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -27,7 +29,8 @@ def _png(path: Path) -> Path:
     ("name", "stem"),
     [
         ("a.nii.gz", "a"), ("a.b.NII.GZ", "a.b"), ("a.nii", "a"), ("x/a.png", "a"),
-        ("a.dcm", "a"), ("IM0001", "IM0001"), ("a.v2", "a.v2"),
+        ("a.dcm", "a"), ("IM0001", "IM0001"), ("a.v2", "a.v2"), ("a.nrrd", "a"), ("a.MHA", "a"),
+        ("a.gipl.gz", "a"), ("a.hdr", "a"),
     ],
 )  # fmt: skip
 def test_the_stem_is_the_name_without_a_known_suffix(name: str, stem: str) -> None:
@@ -81,3 +84,10 @@ def test_a_folder_that_is_none_is_named(folders: tuple[Path, Path], tmp_path: Pa
 def test_only_the_first_names_are_told() -> None:
     assert some_names([Path("a"), Path("b")]) == "a, b"
     assert some_names([Path(name) for name in "abcd"]) == "a, b, c, …"
+
+
+def test_a_pair_of_header_and_voxels_is_one_scan(folders: tuple[Path, Path]) -> None:
+    images, labels = folders
+    nib.save(nib.Nifti1Pair(np.ones((2, 3, 4), np.int16), np.eye(4)), images / "a.img")
+    _png(labels / "a.png")
+    assert pair_files(images, labels) == [(images / "a.hdr", labels / "a.png")]

@@ -132,10 +132,11 @@ def test_an_image_bomb_is_refused(tmp_path):
         read_scan(tmp_path / "a.png")
 
 
-def test_several_pages_are_refused(tmp_path, grey):
-    tifffile.imwrite(tmp_path / "a.tif", np.stack([grey, grey]), photometric="minisblack")
+def test_several_images_in_a_png_are_refused(tmp_path, grey):
+    first, second = Image.fromarray(grey), Image.fromarray(grey[::-1])
+    first.save(tmp_path / "a.png", save_all=True, append_images=[second])
     with pytest.raises(ScanError, match="several images"):
-        read_scan(tmp_path / "a.tif")
+        read_scan(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("content", ["text", "jpeg", "nothing"])
@@ -152,7 +153,7 @@ def test_a_mislabelled_image_is_refused(tmp_path, grey, content):
 def test_other_kinds_are_not_claimed(tmp_path, name):
     (tmp_path / name).write_bytes(b"GIF89a" + b"x" * 300)
     assert not is_scan(tmp_path / name)
-    with pytest.raises(ScanError, match="neither NIfTI, DICOM, PNG, JPEG nor TIFF"):
+    with pytest.raises(ScanError, match=r"neither NIfTI, .* PNG, JPEG nor TIFF"):
         read_scan(tmp_path / name)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import tifffile
 from PIL import Image
 
@@ -87,7 +89,7 @@ def test_maps_are_float32_in_nifti_and_tiff(tmp_path, oblique, rng):
         ("m.nii.gz", np.zeros((0, 2, 2), int), "integer labels"),
         ("m.png", np.zeros((2, 2, 2), int), "choose .nii.gz"),
         ("m.png", np.full((1, 2, 2), 65536), "65535"),
-        ("m.mha", np.zeros((2, 2, 2), int), "ends in .nii.gz"),
+        ("m.mhd", np.zeros((2, 2, 2), int), "ends in .nii.gz"),
         ("m", np.zeros((2, 2, 2), int), "ends in .nii.gz"),
     ],
 )
@@ -97,11 +99,13 @@ def test_what_a_format_cannot_hold_is_refused_before_writing(tmp_path, name, lab
     assert only(tmp_path) == set()
 
 
-def test_a_png_would_lose_the_voxel_size_and_is_refused(tmp_path, labels, oblique):
-    with pytest.raises(WriteError, match="voxel size"):
-        write_mask(tmp_path / "m.png", labels[:1], oblique)
-    with pytest.raises(WriteError, match="voxel size"):
-        write_map(tmp_path / "m.tif", labels[:1], oblique)
+@pytest.mark.parametrize("name", ["m.png", "m.tif"])
+def test_a_stack_with_a_size_is_no_image(tmp_path, labels, oblique, name):
+    with pytest.raises(WriteError, match="single image"):
+        write_mask(tmp_path / name, labels, oblique)
+    with pytest.raises(WriteError, match=r"single image|real numbers"):
+        write_map(tmp_path / name, labels, oblique)
+    assert only(tmp_path) == set()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -168,7 +172,7 @@ def test_a_failure_at_any_step_leaves_the_old_file_alone(
     assert only(tmp_path) == {path.name}
 
 
-@pytest.mark.parametrize("name", ["mask.nii.gz", "mask.nii", "mask.png"])
+@pytest.mark.parametrize("name", ["mask.nii.gz", "mask.nii", "mask.nrrd", "mask.mha", "mask.png"])
 def test_a_really_full_disk_keeps_the_old_mask(small_disk, rng, name):
     folder = small_disk("size=64k")
     path = folder / name
@@ -296,3 +300,70 @@ def test_folders_that_cannot_be_synced_are_no_failure(tmp_path, monkeypatch):
 def test_failures_without_words_are_named_by_their_type():
     assert atomic.in_words(ValueError()) == "ValueError"
     assert atomic.in_words(OSError(errno.EIO, "Input/output error")) == "input/output error"
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
+@pytest.mark.parametrize(("highest", "dtype"), [(1, "u1"), (256, "u2"), (70000, "u4")])
+def test_nrrd_and_metaimage_hold_what_simpleitk_reads(tmp_path, oblique, suffix, highest, dtype):
+    labels = np.zeros((2, 3, 4), np.int64)
+    labels[0, 1, 2], labels[1, 1, 1] = highest, 1
+    path = tmp_path / f"m{suffix}"
+    write_mask(path, labels, oblique)
+    image = sitk.ReadImage(str(path))
+    theirs = sitk.GetArrayFromImage(image)
+    assert theirs.dtype == dtype
+    np.testing.assert_array_equal(theirs, labels)
+    far = image.TransformIndexToPhysicalPoint([n - 1 for n in image.GetSize()])
+    np.testing.assert_allclose(oblique.corners(labels.shape)[-1], far, atol=1e-6)
+    np.testing.assert_array_equal(read_mask(path)[0], labels)
+    assert only(tmp_path) == {path.name}
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".nrrd", ".mha"])
+def test_every_order_and_sense_of_axes_survives_in_every_format(tmp_path, scan, labels, suffix):
+    for order, signs in itertools.product(
+        itertools.permutations(range(3)), itertools.product((1, -1), repeat=3)
+    ):
+        geometry = scan.geometry.transposed(order)
+        shape = tuple(scan.shape[axis] for axis in order)
+        for axis, sign in enumerate(signs):
+            geometry = geometry.flipped(axis, shape) if sign < 0 else geometry
+        turned = labels.transpose(order)[tuple(slice(None, None, sign) for sign in signs)]
+        write_mask(tmp_path / f"m{suffix}", turned, geometry)
+        back, grid = read_mask(tmp_path / f"m{suffix}")
+        np.testing.assert_array_equal(back, turned)
+        assert grid.coincides(geometry, shape)
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".mha"])
+def test_maps_and_masks_without_a_size_survive(tmp_path, rng, labels, suffix):
+    values = rng.normal(size=(3, 6, 8)).astype(np.float32)
+    write_map(tmp_path / f"v{suffix}", values, PIXELS)
+    back = read_scan(tmp_path / f"v{suffix}")
+    np.testing.assert_array_equal(back.array, values)
+    assert back.geometry == PIXELS
+    write_mask(tmp_path / f"m{suffix}", labels, PIXELS)
+    np.testing.assert_array_equal(read_mask(tmp_path / f"m{suffix}")[0], labels)
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nrrd", ".mha"])
+def test_a_sheared_grid_survives(tmp_path, oblique, labels, suffix):
+    matrix = oblique.affine
+    matrix[:3, 0] += 0.5 * matrix[:3, 2]
+    sheared = Geometry.from_affine(matrix)
+    assert sheared.is_sheared
+    write_mask(tmp_path / f"m{suffix}", labels, sheared)
+    assert read_mask(tmp_path / f"m{suffix}")[1].coincides(sheared, labels.shape)
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])
+def test_a_file_that_another_library_puts_elsewhere_is_not_kept(
+    tmp_path, oblique, labels, monkeypatch, suffix
+):
+    origin = sitk.ImageFileReader.GetOrigin
+    monkeypatch.setattr(
+        sitk.ImageFileReader, "GetOrigin", lambda self: tuple(o + 0.25 for o in origin(self))
+    )
+    with pytest.raises(WriteError, match=r"SimpleITK reads its grid 0\.433 mm away"):
+        write_mask(tmp_path / f"m{suffix}", labels, oblique)
+    assert only(tmp_path) == set()
