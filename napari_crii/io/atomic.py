@@ -95,7 +95,7 @@ def remove_durably(path: Path) -> None:
         If it cannot be removed.
     """
     path.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    _confirm(path.parent)
 
 
 def in_words(error: BaseException) -> str:
@@ -119,7 +119,18 @@ def _sync_file(path: Path) -> None:
 
 
 def _sync_folder(path: str | Path, folder: Path) -> None:
-    """Make the rename itself durable where the system can (Windows and some shares cannot)."""
+    """Make the rename itself durable; the file's new content stands there already."""
+    try:
+        _confirm(folder)
+    except OSError as error:
+        raise WriteError(
+            f"{path} holds the new content, but the disk did not confirm it: "
+            f"{in_words(error)}, so save it elsewhere, too"
+        ) from error
+
+
+def _confirm(folder: Path) -> None:
+    """Sync a folder where the system can (Windows and some shares cannot)."""
     if os.name == "nt":
         return
     try:
@@ -130,10 +141,7 @@ def _sync_folder(path: str | Path, folder: Path) -> None:
             os.close(descriptor)
     except OSError as error:
         if error.errno not in _NO_FOLDER_SYNC:
-            raise WriteError(
-                f"{path} holds the new content, but the disk did not confirm it: "
-                f"{in_words(error)}, so save it elsewhere, too"
-            ) from error
+            raise
 
 
 def _remove(path: Path) -> None:
