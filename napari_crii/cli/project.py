@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_crii.cli._output import JsonOption, note, write_json
+from napari_crii.cli.project_review import Folder, ReadingOption, agree, sign
 from napari_crii.errors import ProjectError
 
 if TYPE_CHECKING:
@@ -19,9 +20,10 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Folder = Annotated[Path, typer.Argument(readable=False, metavar="DIR", help="Of the project.")]
+app.command()(sign)
+app.command()(agree)
+
 Reader = Annotated[str, typer.Option(help="Who corrects; appears in exports.")]
-ReadingOption = Annotated[int, typer.Option("--reading", min=1, max=2, help="First or second.")]
 
 
 @app.command()
@@ -172,6 +174,7 @@ def import_mask(
     case: Annotated[str, typer.Argument(metavar="CASE", help="Name of the case.")],
     mask: Annotated[Path, typer.Argument(readable=False, metavar="MASK", help="A label image.")],
     reader: Reader = "",
+    reading: ReadingOption = 1,
     every_slice: Annotated[
         bool, typer.Option("--every-slice", help="Slices without any label, too.")
     ] = False,
@@ -185,7 +188,7 @@ def import_mask(
     from napari_crii.session.project import Project
     from napari_crii.volume import to_slices
 
-    with Project.open(folder, reader) as project:
+    with Project.open(folder, reader, reading=reading) as project:
         opened = project.open_case(case)
         labels, _ = read_mask(mask, like=opened.volume)
         slices = to_slices(labels, opened.volume.slice_axis)

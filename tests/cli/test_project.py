@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from napari_crii.io import read_mask, write_mask
+from napari_crii.metrics import dice
 from napari_crii.session.project import JOURNAL, Project
 
-COMMANDS = ("new", "add", "status", "verify", "salvage", "export", "import")
+COMMANDS = ("new", "add", "status", "verify", "salvage", "export", "import", "sign", "agree")
 
 
 @pytest.fixture
@@ -110,3 +111,32 @@ def test_every_command_shows_an_example_and_speaks_json(run, command: str) -> No
     text = run("project", command, "--help").stdout
     assert f"Example: napari-crii project {command}" in " ".join(text.split())
     assert "--json" in text
+
+
+def test_two_readers_are_compared_once_both_have_signed(
+    run, as_json, refused, folder: Path, phantom_folder: Path, tmp_path: Path
+) -> None:
+    label = phantom_folder / "labels" / "one.nii.gz"
+    labels, geometry = read_mask(label)
+    other = np.roll(labels, 1, axis=2)
+    write_mask(tmp_path / "other.nii.gz", other, geometry)
+    given = ("project", "import", folder, "one")
+    run(*given, label)
+    assert len(as_json("project", "sign", folder, "one", "--by", "A")["unseen"]) < 6
+    assert "is signed" in refused("project", "agree", folder, "one")
+    run(*given, tmp_path / "other.nii.gz", "--reading", "2")
+    run("project", "sign", folder, "one", "--by", "B", "--reading", "2")
+    found = as_json("project", "agree", folder, "one", "--maps", tmp_path / "maps")
+    assert found["readers"] == ["A", "B"]
+    assert found["differing_voxels"] == np.count_nonzero(labels != other)
+    assert found["classes"]["organ"]["dice"] == pytest.approx(dice(labels == 1, other == 1))
+    differing, _ = read_mask(tmp_path / "maps" / "one_differing.nii.gz")
+    assert np.array_equal(differing > 0, labels != other)
+    consensus, _ = read_mask(tmp_path / "maps" / "one_consensus.nii.gz")
+    same = labels == other
+    assert np.array_equal(consensus[same], labels[same])
+    assert "A and B differ" in run("project", "agree", folder, "one").stdout
+    assert "exists already" in refused(
+        "project", "agree", folder, "one", "--maps", tmp_path / "maps"
+    )
+    assert "a name" in refused("project", "sign", folder, "one", "--by", " ")
