@@ -194,7 +194,7 @@ class Journal:
                 self._commit(rows)
             # Whatever the disk does, what is not saved is said, and tried again.
             except Exception as error:
-                self._sentence = said(error)
+                self._sentence = said(error.__cause__ or error)
                 _tell(self._listener.trouble, f"the work is not saved yet: {self._sentence}")
                 if self._abandoned.wait(_RETRY_SECONDS):
                     return False

@@ -82,11 +82,12 @@ class ProjectLock:
         or names somebody who is gone: then it is read again for up to two seconds.
         """
         end = time.monotonic() + _CARD_SECONDS
-        while not (holder := self._read()) and time.monotonic() < end:
+        while not (holder := self.named()) and time.monotonic() < end:
             time.sleep(_CARD_SECONDS / 100)
         return holder
 
-    def _read(self) -> Holder | None:
+    def named(self) -> Holder | None:
+        """Return whom the file beside the lock names, unless his process is gone."""
         try:
             holder = Holder(**json.loads(self._card.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):

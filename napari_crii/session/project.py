@@ -315,7 +315,11 @@ class Project:
 
     def _recover(self) -> None:
         """Roll back a commit that a crash cut short, which a reader may not; else do nothing."""
+        left = self.folder / f"{JOURNAL}-journal"
         with suppress(OSError, JournalError):
+            if not left.exists():
+                self.holder = self._lock.named()
+                return
             if self._lock.acquire():
                 journal_file.recover(self.folder / JOURNAL)
                 self._lock.release()
