@@ -31,3 +31,19 @@ class TrainingError(CriiError):
 
 class EngineError(CriiError):
     """The child process that carries the network could not be used."""
+
+
+class ProjectError(CriiError):
+    """A project folder that cannot be used as asked; what it holds is unchanged."""
+
+
+class JournalError(ProjectError):
+    """A journal that is damaged, of another kind, or could not take what was to be saved."""
+
+
+class ReadOnlyError(ProjectError):
+    """A change to a project that is open for reading only."""
+
+
+class LockedError(CriiError):
+    """A change to a class that is locked."""

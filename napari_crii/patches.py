@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 class Reason(StrEnum):
     """Why a patch deserves a look."""
@@ -81,6 +84,12 @@ def box_around(row: int, column: int, size: int, shape: tuple[int, int]) -> Box:
     top = max(0, min(row - size // 2, shape[0] - size))
     left = max(0, min(column - size // 2, shape[1] - size))
     return Box(top, left, min(top + size, shape[0]), min(left + size, shape[1]))
+
+
+def bounding_box(changed: NDArray[np.bool_]) -> Box:
+    """Return the smallest box that holds every True of (H, W); there is at least one."""
+    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+    return Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
 
 
 def tiles(shape: tuple[int, int], size: int, stride: int) -> Iterator[Box]:

@@ -1,22 +1,28 @@
 """The immutable training snapshot: what the trainer may learn from, frozen at one moment.
 
-The session writes it, the trainer (another process) reads it. One ``.npz`` file, no pickles.
+The session writes it, the trainer (another process) reads it. One file: a word, the SHA-256 of
+all that follows, and a ``.npz`` without pickles.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from io import BufferedRandom, BufferedReader
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_crii.errors import TrainingError
+from napari_crii.io.atomic import atomic_write
 from napari_crii.volume import IntensityStats
 
 _FORMAT = 1
+_MAGIC = b"CRIISNP1"
+_DIGEST_BYTES = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,12 +77,12 @@ class Snapshot:
 
 
 def save_snapshot(path: Path, snapshot: Snapshot) -> None:
-    """Write a snapshot; the file appears whole or not at all.
+    """Write a snapshot and verify it; the file appears whole or not at all.
 
     Raises
     ------
-    OSError
-        If the folder cannot be written.
+    WriteError
+        If it cannot be written.
     """
     arrays: dict[str, NDArray[np.generic]] = {}
     heads: list[dict[str, object]] = []
@@ -93,13 +99,16 @@ def save_snapshot(path: Path, snapshot: Snapshot) -> None:
         )
     header = json.dumps({"format": _FORMAT, "slices": heads}).encode()
     arrays["header"] = np.frombuffer(header, dtype=np.uint8)
-    partial = path.with_name(path.name + ".part")
-    try:
-        with partial.open("wb") as stream:
+
+    def write(target: Path) -> None:
+        with target.open("w+b") as stream:
+            stream.write(_MAGIC + bytes(_DIGEST_BYTES))
             np.savez(stream, allow_pickle=False, **arrays)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+            digest = _digest_of_rest(stream)
+            stream.seek(len(_MAGIC))
+            stream.write(digest)
+
+    atomic_write(path, write, _verify)
 
 
 def load_snapshot(path: Path) -> Snapshot:
@@ -112,16 +121,37 @@ def load_snapshot(path: Path) -> Snapshot:
     """
     try:
         # numpy leaves a file open that it opened itself and cannot read.
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            header = json.loads(bytes(arrays["header"]))
-            heads: Sequence[dict[str, object]] = header["slices"]
-            slices = tuple(_read(arrays, i, head) for i, head in enumerate(heads))
+        with path.open("rb") as stream:
+            _require_intact(stream)
+            with np.load(stream, allow_pickle=False) as arrays:
+                header = json.loads(bytes(arrays["header"]))
+                heads: Sequence[dict[str, object]] = header["slices"]
+                slices = tuple(_read(arrays, i, head) for i, head in enumerate(heads))
     # The zip and numpy readers raise a dozen kinds of error on damaged bytes.
     except Exception as error:
         raise TrainingError(f"{path.name} is not a training snapshot") from error
     if header.get("format") != _FORMAT:
         raise TrainingError(f"{path.name} is a snapshot of unknown format {header.get('format')}")
     return Snapshot(slices)
+
+
+def _verify(path: Path) -> None:
+    with path.open("rb") as stream:
+        _require_intact(stream)
+
+
+def _require_intact(stream: BufferedReader | BufferedRandom) -> None:
+    """Raise `ValueError` if any byte changed; leaves the stream where the arrays begin."""
+    head = stream.read(len(_MAGIC) + _DIGEST_BYTES)
+    if head != _MAGIC + _digest_of_rest(stream):
+        raise ValueError("it does not match its digest")
+    stream.seek(len(head))
+
+
+def _digest_of_rest(stream: BufferedReader | BufferedRandom) -> bytes:
+    """Return the SHA-256 of all that follows the head."""
+    stream.seek(len(_MAGIC) + _DIGEST_BYTES)
+    return hashlib.file_digest(stream, "sha256").digest()
 
 
 def _read(arrays: np.lib.npyio.NpzFile, index: int, head: dict[str, object]) -> LabelledSlice:

@@ -7,12 +7,15 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 
+from napari_crii.classes import numbered_classes
 from napari_crii.cli import app
 from napari_crii.io import write_map
 from napari_crii.phantom import make_phantom
+from napari_crii.session.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -52,6 +55,23 @@ def test_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert {path.name for path in tmp_path.iterdir()} == {
         *("scan.nii.gz", "mask.nii.gz", "tuned.safetensors")
     }
+
+
+def test_python_of_the_page_on_projects_runs(tmp_path: Path) -> None:
+    volume, _ = make_phantom((6, 40, 48))
+    Project.create(tmp_path / "p", "p", numbered_classes(["organ"]))
+    names: dict[str, Any] = {
+        "folder": tmp_path / "p",
+        "volume": volume,
+        "labels": np.eye(40, 48, dtype=np.uint8),
+    }
+    (source,) = fenced(ROOT / "docs" / "projects.md", "python")
+    exec(compile(source, "projects.md", "exec"), names)
+
+    with Project.open(tmp_path / "p") as project:
+        assert [e.kind for e in project.journal.entries_of("case-001/1")][-2:] == [
+            *("acted", "undone")
+        ]
 
 
 @pytest.mark.parametrize("line", [line for page in PAGES for line in commands(page)])

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import hashlib
 import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from napari_crii.errors import TrainingError
+from napari_crii.errors import TrainingError, WriteError
 from napari_crii.snapshot import LabelledSlice, Snapshot, load_snapshot, save_snapshot
 from napari_crii.volume import IntensityStats
 
@@ -58,20 +59,14 @@ def test_an_empty_snapshot_comes_back(tmp_path: Path) -> None:
     assert load_snapshot(tmp_path / "s.npz").slices == ()
 
 
-def test_a_flipped_byte_is_refused_or_changes_nothing(snapshot: Snapshot, tmp_path: Path) -> None:
+def test_a_flipped_byte_is_refused(snapshot: Snapshot, tmp_path: Path) -> None:
     path = tmp_path / "s.npz"
     save_snapshot(path, snapshot)
-    whole, refused = path.read_bytes(), 0
+    whole = path.read_bytes()
     for position in range(0, len(whole), max(1, len(whole) // 300)):
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 0x41]) + whole[position + 1 :])
-        try:
-            back = load_snapshot(path)
-        except TrainingError:
-            refused += 1
-            continue
-        assert len(back.slices) == 3
-        assert all(same(a, b) for a, b in zip(snapshot.slices, back.slices, strict=True))
-    assert refused > 100
+        with pytest.raises(TrainingError, match=r"s\.npz"):
+            load_snapshot(path)
 
 
 def test_a_truncated_file_is_refused(snapshot: Snapshot, tmp_path: Path) -> None:
@@ -94,6 +89,11 @@ def test_what_is_no_snapshot_is_refused_and_never_unpickled(tmp_path: Path) -> N
     header = np.frombuffer(b'{"format": 99, "slices": []}', dtype=np.uint8)
     np.savez(tmp_path / "future.npz", header=header)
     np.savez(tmp_path / "list.npz", header=np.frombuffer(b"[]", dtype=np.uint8))
+    # The same again with a digest that fits, as whoever means harm would write it.
+    for path in list(tmp_path.iterdir()):
+        content = path.read_bytes()
+        digest = hashlib.sha256(content).digest()
+        (tmp_path / f"sealed {path.name}").write_bytes(b"CRIISNP1" + digest + content)
     for path in [*tmp_path.iterdir(), tmp_path / "missing"]:
         with pytest.raises(TrainingError, match="snapshot"):
             load_snapshot(path)
@@ -107,7 +107,7 @@ class Trap:
 
 
 def test_a_folder_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="folder"):
+    with pytest.raises(WriteError, match="folder does not exist"):
         save_snapshot(tmp_path / "no folder" / "s.npz", Snapshot(()))
 
 
@@ -123,7 +123,7 @@ def test_a_failed_write_keeps_the_old_file(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(OSError, match="space"):
+    with pytest.raises(WriteError, match="disk is full"):
         save_snapshot(path, snapshot)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["s.npz"]

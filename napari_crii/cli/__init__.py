@@ -19,6 +19,7 @@ from napari_crii.cli.doctor import doctor
 from napari_crii.cli.evaluate import evaluate
 from napari_crii.cli.info import info
 from napari_crii.cli.predict import predict
+from napari_crii.cli.project import app as project
 from napari_crii.cli.train import train
 
 app = typer.Typer(
@@ -40,6 +41,7 @@ for _command, _example in (
     app.command(epilog=f"Example: napari-crii {_example}")(_command)
 app.add_typer(benchmark)
 app.add_typer(checkpoint)
+app.add_typer(project)
 
 
 def _show_version(wanted: bool) -> None:

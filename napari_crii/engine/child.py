@@ -18,6 +18,7 @@ from napari_crii.engine.messages import (
     decode,
     encode,
 )
+from napari_crii.errors import CriiError
 
 CLOSE_SECONDS = 5.0
 
@@ -61,7 +62,7 @@ class Child:
     def send_later(self, job: Job) -> None:
         """Do something slow on the sending thread, and send what it returns, if anything.
 
-        An `OSError` in the job is received as `Failed`.
+        An `OSError` or `CriiError` in the job is received as `Failed`.
         """
         self._lifetime.jobs.put(job)
 
@@ -110,7 +111,7 @@ class _Lifetime:
         while (job := self.jobs.get()) is not None:
             try:
                 message = job()
-            except OSError as error:
+            except (OSError, CriiError) as error:
                 self._receive(Failed(str(error)))
                 continue
             try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import filecmp
 import os
 import secrets
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,6 +66,38 @@ def atomic_write(
     _sync_folder(path, target.parent)
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write a small text as UTF-8, as `atomic_write`."""
+
+    def verify(written: Path) -> None:
+        if written.read_bytes() != text.encode():
+            raise WriteError("it did not read back the same")
+
+    atomic_write(path, lambda target: _write_bytes(target, text.encode()), verify)
+
+
+def copy_file(source: Path, path: str | Path) -> None:
+    """Copy a file, as `atomic_write`."""
+
+    def verify(written: Path) -> None:
+        if not filecmp.cmp(source, written, shallow=False):
+            raise WriteError("it did not read back the same")
+
+    atomic_write(path, lambda target: _copy(source, target), verify)
+
+
+def remove_durably(path: Path) -> None:
+    """Remove a file, if it is there, and return when the disk knows.
+
+    Raises
+    ------
+    OSError
+        If it cannot be removed.
+    """
+    path.unlink(missing_ok=True)
+    _confirm(path.parent)
+
+
 def in_words(error: BaseException) -> str:
     """Say why a file could not be written, in words of the user's world."""
     if isinstance(error, OSError) and error.errno in _IN_WORDS:
@@ -85,7 +119,18 @@ def _sync_file(path: Path) -> None:
 
 
 def _sync_folder(path: str | Path, folder: Path) -> None:
-    """Make the rename itself durable where the system can (Windows and some shares cannot)."""
+    """Make the rename itself durable; the file's new content stands there already."""
+    try:
+        _confirm(folder)
+    except OSError as error:
+        raise WriteError(
+            f"{path} holds the new content, but the disk did not confirm it: "
+            f"{in_words(error)}, so save it elsewhere, too"
+        ) from error
+
+
+def _confirm(folder: Path) -> None:
+    """Sync a folder where the system can (Windows and some shares cannot)."""
     if os.name == "nt":
         return
     try:
@@ -96,10 +141,7 @@ def _sync_folder(path: str | Path, folder: Path) -> None:
             os.close(descriptor)
     except OSError as error:
         if error.errno not in _NO_FOLDER_SYNC:
-            raise WriteError(
-                f"{path} holds the new content, but the disk did not confirm it: "
-                f"{in_words(error)}, so save it elsewhere, too"
-            ) from error
+            raise
 
 
 def _remove(path: Path) -> None:
@@ -108,3 +150,11 @@ def _remove(path: Path) -> None:
     except OSError:
         # The folder has vanished or become read-only, and with it any way to clean up.
         return
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def _copy(source: Path, path: Path) -> None:
+    shutil.copyfile(source, path)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_crii.patches import Box, Patch
+from napari_crii.errors import ReadOnlyError
+from napari_crii.patches import Box, Patch, bounding_box
 from napari_crii.session.correction import (
     Act,
     Correction,
@@ -13,12 +18,27 @@ from napari_crii.session.correction import (
     SliceState,
     SliceStatus,
 )
-from napari_crii.session.history import History
-from napari_crii.session.human_mask import HumanMask
+from napari_crii.session.events import (
+    Acted,
+    CaseEvent,
+    Flagged,
+    Learned,
+    Locked,
+    Looked,
+    Proposed,
+    Redone,
+    Stood,
+    Undone,
+)
+from napari_crii.session.history import LIMIT_BYTES, Group
 from napari_crii.session.proposals import Proposal, ProposalStore
+from napari_crii.session.reading import Reading
 from napari_crii.volume import Volume, from_slices
 
 __all__ = ["Case", "Proposal"]
+
+# Effects on a slice after which its whole state goes into the journal, so that opening is fast.
+STATE_EVERY = 64
 
 
 class Case:
@@ -31,20 +51,47 @@ class Case:
     volume
         The scan.
     classes
-        Number of classes, background included.
+        Number of label values, background included: one more than the largest class.
     reader
         Who corrects.
+    limit
+        Bytes that undo and redo may hold.
+
+    Attributes
+    ----------
+    patient
+        Whose scan it is, as a pseudonym; the scan's digest where nobody said.
+    validation
+        Whether the network is judged by this case and never learns from it.
+    work
+        The mask, its history and its notes; `human` and `notes` are shorthands.
+    read_only
+        A sentence that says why nothing may be changed, or ``""``.
     """
 
-    def __init__(self, volume: Volume, classes: int, reader: str = "") -> None:
+    def __init__(
+        self, volume: Volume, classes: int, reader: str = "", limit: int = LIMIT_BYTES
+    ) -> None:
         shape = volume.slices().shape
         self.volume = volume
         self.shape = (shape[0], shape[1], shape[2])
         self.classes = classes
         self.reader = reader
-        self.human = HumanMask(self.shape, classes)
+        self.patient = ""
+        self.validation = False
+        self.read_only = ""
+        self.work = Reading.new(self.shape, classes, limit)
+        self.human = self.work.human
+        self.notes = self.work.notes
         self.proposals = ProposalStore(self.shape, classes)
-        self._history = History()
+        self._history = self.work.history
+        self._effects: Counter[int] = Counter()
+        self._together: list[CaseEvent] | None = None
+        self._listener: Callable[..., None] = lambda *events: None
+
+    def listen(self, listener: Callable[..., None]) -> None:
+        """Tell every event from now on to `listener`, those of one act in one call."""
+        self._listener = listener
 
     @property
     def corrections(self) -> tuple[Correction, ...]:
@@ -61,13 +108,16 @@ class Case:
 
     def slices_with(self, *statuses: SliceStatus) -> list[int]:
         """Return the slices that have one of these statuses, in order."""
-        return [i for i in range(self.shape[0]) if self.status(i) in statuses]
+        return self.work.slices_with(*statuses)
 
     def publish(self, proposal: Proposal) -> bool:
         """Take a proposal of the network; refuse it (False) on a slice that a human touched."""
         if self.status(proposal.slice) is not SliceStatus.UNTOUCHED:
             return False
         self.proposals.put(proposal)
+        known = self.notes.checkpoints.get(proposal.slice)
+        if not self.read_only and proposal.checkpoint != known:
+            self.note(Proposed(proposal.slice, proposal.checkpoint))
         return True
 
     def take(self, index: int) -> Correction | None:
@@ -76,46 +126,61 @@ class Case:
         Nothing is confirmed by that: the voxels stay `UNTOUCHED`. From here on the network no
         longer changes what is shown on this slice. None if the human has begun already.
         """
-        if self.status(index) is not SliceStatus.UNTOUCHED:
-            return None
-        return self._act(
-            Act.TAKE,
-            index,
-            self._whole(),
-            self.proposals.labels[index].copy(),
-            np.full(self.shape[1:], Provenance.UNTOUCHED, dtype=np.uint8),
-            SliceStatus.EDITED,
-        )
+        return self._take(index)
 
     def draw(self, index: int, labels: NDArray[np.integer]) -> Correction | None:
         """Take a slice (H, W) as the human left it; what differs is drawn. None: nothing does.
+
+        Voxels of a locked class stay, and none are added to it.
 
         Raises
         ------
         ValueError
             If the shape is not that of a slice, or a label is not a class.
+        ReadOnlyError
+            If the project is open for reading only.
         """
-        self._require(labels)
-        changed: NDArray[np.bool_] = labels != self.shown(index)
-        if not changed.any():
-            return None
-        self.take(index)
-        box = bounding_box(changed)
-        where = box.slices
-        provenance = self.human.provenance[index][where].copy()
-        provenance[changed[where]] = Provenance.DRAWN
-        return self._act(Act.DRAW, index, box, labels[where], provenance, SliceStatus.EDITED)
+        with self._one_act():
+            return self._draw(index, labels, joined=False)
+
+    def draw_slices(self, slices: Mapping[int, NDArray[np.integer]]) -> tuple[Correction, ...]:
+        """Take several slices as the human left them: one act, undone at once; as `draw`."""
+        for labels in slices.values():
+            self._require(labels)
+        drawn: list[Correction] = []
+        with self._one_act():
+            for index, labels in slices.items():
+                correction = self._draw(index, labels, joined=bool(drawn))
+                drawn += [] if correction is None else [correction]
+        return tuple(drawn)
 
     def accept_patch(self, patch: Patch) -> Correction:
         """Confirm what stands inside a patch: the human's work, else the proposal."""
-        self.take(patch.slice)
-        status = self.status(patch.slice)
-        return self._confirm(Act.ACCEPT_PATCH, patch.slice, patch.box, status)
+        with self._one_act():
+            self.take(patch.slice)
+            status = self.status(patch.slice)
+            return self._confirm(Act.ACCEPT_PATCH, patch.slice, patch.box, status)
 
     def accept_slice(self, index: int) -> Correction:
         """Confirm a whole slice, background included: the human's work, else the proposal."""
-        self.take(index)
-        return self._confirm(Act.ACCEPT_SLICE, index, self._whole(), SliceStatus.ACCEPTED)
+        with self._one_act():
+            self.take(index)
+            return self._confirm(Act.ACCEPT_SLICE, index, self._whole(), SliceStatus.ACCEPTED)
+
+    def reject_patch(self, patch: Patch) -> Correction:
+        """Throw away what the network says inside a patch: background stands there instead.
+
+        Nobody vouches for that. Vouched voxels and those of locked classes stay.
+        """
+        with self._one_act():
+            self.take(patch.slice)
+            return self._reject(Act.REJECT_PATCH, patch.slice, patch.box)
+
+    def reject_slice(self, index: int) -> Correction:
+        """Throw away what the network says on a whole slice, as `reject_patch`."""
+        with self._one_act():
+            self.take(index)
+            return self._reject(Act.REJECT_SLICE, index, self._whole())
 
     def seed(self, index: int, labels: NDArray[np.integer]) -> Correction:
         """Enter an expert's finished mask (H, W) of a slice.
@@ -130,22 +195,70 @@ class Case:
         return self._act(Act.SEED, index, self._whole(), labels, provenance, SliceStatus.ACCEPTED)
 
     def undo(self) -> Correction | None:
-        """Take the last act back and return it; None if there is none.
+        """Take the last act back and return its last correction; None if there is none.
 
         Taking a proposal as the starting point is no act of its own: with the first act on a
         slice it is taken back too, and the slice is the network's again.
+
+        Raises
+        ------
+        LockedError
+            If that changes voxels of a locked class; nothing is taken back.
         """
-        group = self._history.undo()
-        for correction in reversed(group):
-            self.human.revert(correction)
+        group = self.undo_act()
         return group[-1] if group else None
 
     def redo(self) -> Correction | None:
-        """Do again what was last undone and return it; None if there is nothing."""
+        """Do again what was last undone, as `undo`; None if there is nothing."""
+        group = self.redo_act()
+        return group[-1] if group else None
+
+    def undo_act(self) -> Group:
+        """Take the last act back, as `undo`; return all its corrections, on all its slices."""
+        self._require_writable()
+        self.human.require_unlocked(self._history.to_undo)
+        group = self._history.undo()
+        for correction in reversed(group):
+            self.human.revert(correction)
+        self._changed(Undone(), group)
+        return group
+
+    def redo_act(self) -> Group:
+        """Do again what was last undone, as `redo`; return all its corrections."""
+        self._require_writable()
+        self.human.require_unlocked(self._history.to_redo)
         group = self._history.redo()
         for correction in group:
             self.human.apply(correction)
-        return group[-1] if group else None
+        self._changed(Redone(), group)
+        return group
+
+    def lock(self, classes: Iterable[int]) -> None:
+        """Lock these classes and no others: nobody adds or removes voxels of them."""
+        self._require_writable()
+        self.human.lock(classes)
+        self._listen(Locked(tuple(sorted(self.human.locked))))
+
+    def flag(self, index: int, flagged: bool = True, note: str = "") -> None:
+        """Put a flag on a slice, or take it off; flags are no part of undo."""
+        self.note(Flagged(index, flagged, note))
+
+    def look(self, slices: Iterable[int], seconds: float) -> None:
+        """Note that a human had these slices on display, for so many seconds in all."""
+        if not self.read_only:
+            self.note(Looked(tuple(slices), seconds))
+
+    def mark_learned(self, numbers: Iterable[int]) -> None:
+        """Note that the network has learnt from these corrections."""
+        fresh = tuple(sorted(set(numbers) - self.notes.learned))
+        if fresh and not self.read_only:
+            self.note(Learned(fresh))
+
+    def note(self, event: CaseEvent) -> None:
+        """Take in what changes no voxel, and tell it."""
+        self._require_writable()
+        self.notes.take_in(event)
+        self._listen(event)
 
     def shown(self, index: int) -> NDArray[np.integer]:
         """Return a slice (H, W) as it stands: the human's where one has begun, else proposed."""
@@ -176,6 +289,37 @@ class Case:
     def _whole(self) -> Box:
         return Box(0, 0, self.shape[1], self.shape[2])
 
+    def _draw(self, index: int, labels: NDArray[np.integer], joined: bool) -> Correction | None:
+        self._require(labels)
+        shown = self.shown(index)
+        changed: NDArray[np.bool_] = labels != shown
+        if self.human.locked:
+            locked = list(self.human.locked)
+            changed &= ~(np.isin(shown, locked) | np.isin(labels, locked))
+        if not changed.any():
+            return None
+        drawn = np.where(changed, labels, shown)
+        joined = self._take(index, joined) is not None or joined
+        box = bounding_box(changed)
+        where = box.slices
+        provenance = self.human.provenance[index][where].copy()
+        provenance[changed[where]] = Provenance.DRAWN
+        status = SliceStatus.EDITED
+        return self._act(Act.DRAW, index, box, drawn[where], provenance, status, joined)
+
+    def _take(self, index: int, joined: bool = False) -> Correction | None:
+        if self.status(index) is not SliceStatus.UNTOUCHED:
+            return None
+        return self._act(
+            Act.TAKE,
+            index,
+            self._whole(),
+            self.proposals.labels[index].copy(),
+            np.full(self.shape[1:], Provenance.UNTOUCHED, dtype=np.uint8),
+            SliceStatus.EDITED,
+            joined,
+        )
+
     def _confirm(self, act: Act, index: int, box: Box, status: SliceStatus) -> Correction:
         """Raise the provenance inside `box`; what was drawn or seeded keeps its origin."""
         current = self.human.state(index, box)
@@ -183,6 +327,14 @@ class Case:
             current.provenance == Provenance.UNTOUCHED, Provenance.ACCEPTED, current.provenance
         ).astype(np.uint8)
         return self._act(act, index, box, current.labels, provenance, status)
+
+    def _reject(self, act: Act, index: int, box: Box) -> Correction:
+        current = self.human.state(index, box)
+        kept = (current.provenance != Provenance.UNTOUCHED) | np.isin(
+            current.labels, list(self.human.locked)
+        )
+        labels = np.where(kept, current.labels, 0)
+        return self._act(act, index, box, labels, current.provenance, current.status)
 
     def _act(
         self,
@@ -192,18 +344,57 @@ class Case:
         labels: NDArray[np.integer],
         provenance: NDArray[np.uint8],
         status: SliceStatus,
+        joined: bool = False,
     ) -> Correction:
-        """Make a correction, apply it, remember it."""
+        """Make a correction, apply it, remember it, tell it."""
+        self._require_writable()
         after = SliceState(labels.astype(self.human.labels.dtype), provenance, status)
-        correction = Correction(
-            act, index, box, self.human.state(index, box), after, reader=self.reader
+        correction = Correction.between(
+            act,
+            index,
+            box,
+            self.human.state(index, box),
+            after,
+            reader=self.reader,
+            checkpoint=self.proposals.checkpoint(index),
+            number=self.work.next_number,
         )
         self.human.apply(correction)
-        self._history.add(correction)
+        self.work.next_number += 1
+        self._history.add(correction, joined)
+        self._history.settle()
+        self._changed(Acted(correction, joined), (correction,))
         return correction
 
+    def _require_writable(self) -> None:
+        if self.read_only:
+            raise ReadOnlyError(self.read_only)
 
-def bounding_box(changed: NDArray[np.bool_]) -> Box:
-    """Return the smallest box that holds every True of (H, W); there is at least one."""
-    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
-    return Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+    @contextmanager
+    def _one_act(self) -> Iterator[None]:
+        """Tell the events of a block in one call, so that they reach the disk together."""
+        together: list[CaseEvent] = []
+        self._together = together
+        try:
+            yield
+        finally:
+            self._together = None
+            if together:
+                self._listener(*together)
+
+    def _listen(self, event: CaseEvent) -> None:
+        if self._together is None:
+            self._listener(event)
+        else:
+            self._together.append(event)
+
+    def _changed(self, event: CaseEvent, group: Group) -> None:
+        """Tell an event that changed voxels; now and then how its slices stand after it."""
+        if not group:
+            return
+        self.notes.signature = None
+        self._listen(event)
+        for index in sorted({correction.slice for correction in group}):
+            self._effects[index] += 1
+            if self._effects[index] % STATE_EVERY == 0:
+                self._listen(Stood(index, self.human.state(index, self._whole())))

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_crii.errors import LockedError
 from napari_crii.patches import Box
-from napari_crii.session.correction import Correction, SliceState, SliceStatus
+from napari_crii.session.correction import Act, Correction, SliceState, SliceStatus
 
 
 class HumanMask:
     """What a human said about every voxel of a scan, slices first.
 
-    Arrays are handed out read-only. `apply` and `revert` are the only writers; they take
-    corrections, which only human acts produce. Proposals of the network live elsewhere.
+    Arrays are handed out read-only. `apply` and `revert` are the only writers (and `load`, once,
+    when a project is opened). They take corrections, which only human acts produce, and refuse
+
+    - a correction that does not start from what stands there;
+    - a `TAKE`, which carries the network's word, where anybody vouches for a voxel;
+    - any correction that adds or removes voxels of a locked class.
     """
 
     def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
@@ -21,6 +28,7 @@ class HumanMask:
         self._labels: NDArray[np.integer] = np.zeros(shape, dtype=kind)
         self._provenance: NDArray[np.uint8] = np.zeros(shape, dtype=np.uint8)
         self._status = [SliceStatus.UNTOUCHED] * shape[0]
+        self._locked: frozenset[int] = frozenset()
         self._labels.flags.writeable = False
         self._provenance.flags.writeable = False
 
@@ -34,6 +42,15 @@ class HumanMask:
         """(S, H, W) values of `Provenance`, read-only."""
         return self._provenance
 
+    @property
+    def locked(self) -> frozenset[int]:
+        """Classes whose voxels nobody may add or remove, not even a human."""
+        return self._locked
+
+    def lock(self, classes: Iterable[int]) -> None:
+        """Lock these classes and no others."""
+        self._locked = frozenset(classes)
+
     def status(self, index: int) -> SliceStatus:
         """Return how far a human has come with slice `index`."""
         return self._status[index]
@@ -45,13 +62,21 @@ class HumanMask:
             self._labels[where].copy(), self._provenance[where].copy(), self._status[index]
         )
 
+    def load(self, index: int, state: SliceState) -> None:
+        """Put a whole slice into a recorded state, before any human works on it."""
+        whole = Box(0, 0, *self._labels.shape[1:])
+        self._write(index, whole, state)
+
     def apply(self, correction: Correction) -> None:
         """Write a correction.
 
         Raises
         ------
         ValueError
-            If the mask is not in the state from which the correction starts.
+            If the mask is not in the state from which the correction starts, or the correction
+            puts the network's word over a human's.
+        LockedError
+            If it changes voxels of a locked class.
         """
         self._exchange(correction, correction.before, correction.after)
 
@@ -62,8 +87,15 @@ class HumanMask:
         ------
         ValueError
             If the mask is not in the state that the correction left.
+        LockedError
+            If that changes voxels of a locked class.
         """
         self._exchange(correction, correction.after, correction.before)
+
+    def require_unlocked(self, corrections: Iterable[Correction]) -> None:
+        """Raise `LockedError` if one of these corrections changes voxels of a locked class."""
+        for correction in corrections if self._locked else ():
+            _refuse_locked(correction, correction.before, correction.after, self._locked)
 
     def _exchange(self, correction: Correction, old: SliceState, new: SliceState) -> None:
         where = (correction.slice, *correction.box.slices)
@@ -74,10 +106,33 @@ class HumanMask:
         )
         if not same:
             raise ValueError(f"slice {correction.slice} is not in the state the correction expects")
+        if correction.act is Act.TAKE and (old.provenance.any() or new.provenance.any()):
+            raise ValueError(f"on slice {correction.slice} a human vouches for voxels already")
+        _refuse_locked(correction, old, new, self._locked)
+        self._write(correction.slice, correction.box, new)
+
+    def _write(self, index: int, box: Box, new: SliceState) -> None:
+        where = (index, *box.slices)
         for array, values in ((self._labels, new.labels), (self._provenance, new.provenance)):
             array.flags.writeable = True
             try:
                 array[where] = values
             finally:
                 array.flags.writeable = False
-        self._status[correction.slice] = new.status
+        self._status[index] = new.status
+
+
+def _refuse_locked(
+    correction: Correction, old: SliceState, new: SliceState, locked: frozenset[int]
+) -> None:
+    """Raise `LockedError`; but taking a proposal changes nothing that is seen: it may."""
+    if not locked or correction.act is Act.TAKE:
+        return
+    changed = old.labels != new.labels
+    touched = np.union1d(old.labels[changed], new.labels[changed])
+    refused = sorted(locked.intersection(touched.tolist()))
+    if refused:
+        raise LockedError(
+            f"class {refused[0]} is locked, and this changes it on slice {correction.slice + 1}: "
+            "unlock it first"
+        )

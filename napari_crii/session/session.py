@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,22 +26,38 @@ class Session:
         Foreground classes.
     reader
         Who corrects.
+    make
+        Makes the case of a scan that is opened for the first time; without it cases live in
+        memory only.
     """
 
-    def __init__(self, classes: tuple[LabelClass, ...], reader: str = "") -> None:
+    def __init__(
+        self,
+        classes: tuple[LabelClass, ...],
+        reader: str = "",
+        make: Callable[[Volume], Case] | None = None,
+    ) -> None:
         self.classes = classes
         self.reader = reader
         self.cases: dict[str, Case] = {}
-        # By the last correction on it, a slice is told from what it was before.
-        self._learned: set[Correction] = set()
-        self._frozen: set[Correction] = set()
+        self._make = self._new_case if make is None else make
+        # By the number of the last correction on it, a slice is told from what it was before.
+        self._frozen: dict[str, set[int]] = {}
+
+    @property
+    def label_count(self) -> int:
+        """Number of label values, background included: one more than the largest class."""
+        return max((c.id for c in self.classes), default=0) + 1
 
     def open(self, volume: Volume) -> Case:
         """Return the case of a scan, a new one if this scan was not opened before."""
         key = volume.digest
         if key not in self.cases:
-            self.cases[key] = Case(volume, len(self.classes) + 1, self.reader)
+            self.cases[key] = self._make(volume)
         return self.cases[key]
+
+    def _new_case(self, volume: Volume) -> Case:
+        return Case(volume, self.label_count, self.reader)
 
     def snapshot(self, neighbours: int = 0) -> Snapshot:
         """Freeze what humans said, for the trainer.
@@ -51,7 +67,9 @@ class Session:
         neighbours
             Slices on either side that the network reads as further channels.
         """
-        self._frozen = {last for _, last in self._accepted()}
+        self._frozen = {key: set() for key in self.cases}
+        for key, last in self._accepted():
+            self._frozen[key].add(last.number)
         return Snapshot(
             tuple(
                 self._labelled(key, case, index, neighbours)
@@ -63,32 +81,37 @@ class Session:
 
     def fresh_slices(self) -> int:
         """Return the number of accepted slices that no training has seen."""
-        return sum(last not in self._learned for _, last in self._accepted())
+        return sum(
+            last.number not in self.cases[key].notes.learned for key, last in self._accepted()
+        )
 
     def mark_learned(self) -> None:
         """Remember that training has now seen the accepted slices of the latest snapshot.
 
         What was accepted, or corrected again, while training ran stays fresh.
         """
-        self._learned |= self._frozen
+        for key, numbers in self._frozen.items():
+            self.cases[key].mark_learned(numbers)
 
-    def _accepted(self) -> Iterator[tuple[int, Correction]]:
-        """Return every accepted slice, with the last correction on it."""
-        for case in self.cases.values():
-            for index in case.slices_with(SliceStatus.ACCEPTED):
+    def _accepted(self) -> Iterator[tuple[str, Correction]]:
+        """Yield the last correction on every accepted slice that is learnt from, by case."""
+        for key, case in self.cases.items():
+            for index in () if case.validation else case.slices_with(SliceStatus.ACCEPTED):
                 last = case.last_on(index)
                 if last is not None:
-                    yield index, last
+                    yield key, last
 
     def _labelled(self, key: str, case: Case, index: int, neighbours: int) -> LabelledSlice:
+        last = case.last_on(index)
         return LabelledSlice(
             image=neighbourhood(case.volume, index, neighbours),
             labels=case.human.labels[index].copy(),
             weights=training_weights(case.human.provenance[index]),
             stats=case.volume.intensity,
             pixel_spacing=case.volume.pixel_spacing,
-            patient=key,
-            replay=case.last_on(index) in self._learned,
+            patient=case.patient or key,
+            replay=last is not None and last.number in case.notes.learned,
+            validation=case.validation,
         )
 
 

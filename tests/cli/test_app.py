@@ -85,7 +85,7 @@ def test_failures_have_a_code_and_a_sentence(
 ) -> None:
     import napari_crii.io
 
-    def fail(path: Path) -> None:
+    def fail(path: Path, *more: object) -> None:
         raise error
 
     monkeypatch.setattr(napari_crii.io, "volume_count", fail)
@@ -98,7 +98,7 @@ def test_failures_have_a_code_and_a_sentence(
 def test_a_defect_keeps_its_traceback(run, monkeypatch: pytest.MonkeyPatch) -> None:
     import napari_crii.io
 
-    def fail(path: Path) -> None:
+    def fail(path: Path, *more: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(napari_crii.io, "volume_count", fail)

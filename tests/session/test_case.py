@@ -69,6 +69,13 @@ class CaseMachine(RuleBasedStateMachine):
         self.future.clear()
         self.adopt(index)
 
+    def only_taken(self) -> int | None:
+        """Return the slice that the last standing act took and did nothing more on, if any."""
+        if not self.past or not np.array_equal(self.past[-1].vouched, self.now.vouched):
+            return None
+        pairs = zip(self.past[-1].status, self.now.status, strict=True)
+        return next((i for i, pair in enumerate(pairs) if pair == ("untouched", "edited")), None)
+
     def adopt(self, index: int) -> None:
         if self.now.status[index] == "untouched":
             self.now.labels[index] = self.proposed[index]
@@ -139,10 +146,10 @@ class CaseMachine(RuleBasedStateMachine):
     @rule()
     def undo(self) -> None:
         assert (self.case.undo() is None) == (not self.past)
-        self.taken = None
         if self.past:
             self.future.append(self.now)
             self.now = self.past.pop()
+        self.taken = self.only_taken()
 
     @rule()
     def redo(self) -> None:

@@ -1,0 +1,387 @@
+"""A project: a folder of scans, cases, classes and weights, with one journal of all that happened.
+
+.. code-block:: text
+
+    journal.sqlite         all that happened, without any path (see `journal_file`)
+    journal.sqlite.sha256  only while nobody has the project open: digest of the journal
+    journal.lock           held by the one who writes; journal.holder.json names him
+    scans.json             where the scans lie
+    scans/ checkpoints/    what was copied in
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from napari_crii.checkpoint_info import read_checkpoint_info
+from napari_crii.classes import LabelClass
+from napari_crii.errors import JournalError, ProjectError, ReadOnlyError
+from napari_crii.io import read_scan
+from napari_crii.io.atomic import copy_file
+from napari_crii.session import journal_file
+from napari_crii.session.case import Case
+from napari_crii.session.entries import Entry, entry_of, event_of, make_entry
+from napari_crii.session.events import CaseEvent
+from napari_crii.session.journal import Journal, Listener, Saved
+from napari_crii.session.lock import Holder, ProjectLock
+from napari_crii.session.reading import Reading
+from napari_crii.session.records import CaseRecord, Records, require_classes, require_name
+from napari_crii.session.scan_files import ScanFiles
+from napari_crii.session.session import Session
+from napari_crii.volume import Volume
+
+JOURNAL = "journal.sqlite"
+_ASKED = "the project was opened for reading only"
+_CLOSED = "the project is closed"
+
+
+class Project:
+    """An open project; use `Project.open`, and `close` it or use it as a context manager.
+
+    Attributes
+    ----------
+    folder
+        Where it lies.
+    records
+        Its classes, cases, readers, weights and settings.
+    session
+        The cases of this sitting: a scan opened there is restored, and journalled from then on.
+    holder
+        Who has it open for writing, where that is somebody else and known.
+    read_only
+        One sentence that says why nothing may be changed, or ``""``.
+    recovered
+        Whether the sitting before ended without closing the project.
+    """
+
+    def __init__(self, folder: Path, reader: str, reading: int, lock: ProjectLock) -> None:
+        self.folder = folder
+        self.reader = reader
+        self.reading = reading
+        self.scans = ScanFiles(folder)
+        self.holder: Holder | None = None
+        self.read_only = ""
+        self._lock = lock
+
+    @staticmethod
+    def create(folder: Path, name: str, classes: Sequence[LabelClass]) -> None:
+        """Make a new project in a folder that is empty or does not exist.
+
+        Raises
+        ------
+        ProjectError
+            If the folder holds anything, cannot be made, or the classes are not as required.
+        """
+        require_classes(tuple(classes))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            full = any(folder.iterdir())
+        except OSError as error:
+            raise ProjectError(f"{folder} cannot be made: {error.strerror}") from error
+        if full:
+            raise ProjectError(f"{folder} is not empty: choose a new folder for the project")
+        journal_file.create(folder / JOURNAL)
+        journal = Journal(folder / JOURNAL)
+        facts = {"name": name, "classes": [asdict(c) for c in classes]}
+        journal.append([make_entry("project", "", facts)])
+        journal.close()
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        reader: str = "",
+        listener: Listener | None = None,
+        *,
+        reading: int = 1,
+        read_only: bool = False,
+    ) -> Project:
+        """Open a project: to write, or to read only where another has it open already.
+
+        Parameters
+        ----------
+        folder
+            Of the project.
+        reader
+            Who corrects in this sitting.
+        listener
+            Who hears when something is saved, or is not; called on the journal's thread.
+        reading
+            1, or 2 for a second reading that does not see the first one.
+        read_only
+            Whether nothing will be changed.
+
+        Raises
+        ------
+        ProjectError
+            If the folder is no project, or its journal is damaged or of a newer version.
+        """
+        if not (folder / JOURNAL).is_file():
+            raise ProjectError(f"{folder} is no project: it holds no {JOURNAL}")
+        project = cls(folder, reader, reading, ProjectLock(folder))
+        project.read_only = _ASKED if read_only else project._acquire()
+        try:
+            if read_only:
+                project._recover()
+            project._read(listener)
+        except BaseException:
+            project._lock.release()
+            raise
+        return project
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def saved(self) -> Saved:
+        """Up to where the journal is on the disk, and since when."""
+        return self.journal.saved
+
+    def add_scan(
+        self, path: Path, name: str = "", patient: str = "", copy: bool = False
+    ) -> CaseRecord:
+        """Enter a scan as a case; its side of the split is fixed from here on.
+
+        A scan whose case has lost its file is found again by this.
+
+        Parameters
+        ----------
+        path
+            A scan that can be read.
+        name, patient
+            Letters, digits, - and _ ; numbered by themselves where empty. They appear in exports:
+            use pseudonyms.
+        copy
+            Whether the scan is copied into the project, or stays where it is.
+
+        Raises
+        ------
+        ProjectError
+            If the scan or the name is in the project already.
+        ScanError
+            If the scan cannot be read.
+        ReadOnlyError
+            If the project is open for reading only.
+        """
+        self._require_writable()
+        volume = read_scan(path)
+        known = self.records.by_digest(volume.digest)
+        lost = known is not None and not self.scans.is_there(known.name)
+        record = known if known is not None and lost else self.enter(volume, name, patient)
+        if copy:
+            path = self.scans.copy_in(record.name, path)
+        self.scans.put(record.name, path)
+        return record
+
+    def enter(self, volume: Volume, name: str = "", patient: str = "") -> CaseRecord:
+        """Enter a scan that is in memory as a case, as `add_scan`."""
+        self._require_writable()
+        known = self.records.by_digest(volume.digest)
+        if known is not None:
+            raise ProjectError(f"this scan is in the project already, as {known.name}")
+        cases = self.records.cases
+        patients = {record.patient for record in cases.values()}
+        name = require_name(name) if name else self.records.free_name("case", cases)
+        patient = require_name(patient) if patient else self.records.free_name("patient", patients)
+        if name in cases:
+            raise ProjectError(f"there is a case {name} in the project already")
+        shape = volume.slices().shape[:3]
+        validates = self.records.validates(patient)
+        record = CaseRecord(name, patient, volume.digest, (*shape,), validates)
+        self._record(make_entry("case", "", asdict(record)))
+        return record
+
+    def add_checkpoint(self, path: Path) -> str:
+        """Copy weights into the project, and return their digest.
+
+        Raises
+        ------
+        CheckpointError
+            If the file is no checkpoint.
+        WriteError
+            If it cannot be copied.
+        """
+        self._require_writable()
+        digest = read_checkpoint_info(path).digest
+        if digest not in self.records.checkpoints:
+            target = self._checkpoint_path(digest)
+            target.parent.mkdir(exist_ok=True)
+            copy_file(path, target)
+            self._record(make_entry("checkpoint", "", {"digest": digest}))
+        return digest
+
+    def checkpoint_paths(self) -> list[Path]:
+        """Return where the project's weights lie, oldest first."""
+        return [self._checkpoint_path(digest) for digest in self.records.checkpoints]
+
+    def open_case(self, name: str) -> Case:
+        """Read the scan of a case and bring its work back, from then on under the journal.
+
+        Raises
+        ------
+        ProjectError
+            If there is no such case, or its scan is missing or another one.
+        """
+        return self.session.open(self.scans.read(self.record_of(name)))
+
+    def record_of(self, name: str) -> CaseRecord:
+        """Return the record of a case.
+
+        Raises
+        ------
+        ProjectError
+            If there is no such case.
+        """
+        if name not in self.records.cases:
+            raise ProjectError(f"{self.folder} holds no case {name}")
+        return self.records.cases[name]
+
+    def restored(self, record: CaseRecord, reading: int | None = None) -> Reading:
+        """Return a reading as the journal has it on the disk, without its scan.
+
+        A second reader does not see the first reading of a case before signing the own one.
+
+        Raises
+        ------
+        ProjectError
+            If that is asked for.
+        JournalError
+            If the journal contradicts itself.
+        """
+        wanted = self.reading if reading is None else reading
+        if self.reading == 2 and wanted == 1 and not self._is_signed(record):
+            raise ProjectError(f"{record.name}: sign your own reading first, then see the other")
+        return self._restore(record, wanted)
+
+    @property
+    def locked(self) -> frozenset[int]:
+        """Classes that are locked in all cases."""
+        return frozenset(self.records.settings.get("locked", ()))
+
+    def lock_classes(self, classes: Sequence[int]) -> None:
+        """Lock these classes in all cases, and no others."""
+        self.set("locked", sorted(classes))
+        for case in self.session.cases.values():
+            case.lock(classes)
+
+    def set(self, name: str, value: object) -> None:
+        """Keep a setting; the value is anything that JSON can hold."""
+        self._require_writable()
+        self._record(make_entry("setting", "", {"name": name, "value": value}))
+
+    def wait(self) -> Saved:
+        """Wait until all so far is on the disk."""
+        return self.journal.wait()
+
+    def close(self) -> None:
+        """Save what is left, seal the journal, and let others write.
+
+        Raises
+        ------
+        JournalError
+            If something could not be saved.
+        """
+        self.read_only = self.read_only or _CLOSED
+        for case in self.session.cases.values():
+            case.read_only = self.read_only
+        try:
+            self.journal.close()
+        finally:
+            self._lock.release()
+
+    def _acquire(self) -> str:
+        """Take the lock; otherwise return why it is read-only."""
+        try:
+            if self._lock.acquire():
+                return ""
+        except OSError as error:
+            return f"the project cannot be written: {(error.strerror or str(error)).lower()}"
+        self.holder = self._lock.holder()
+        who = "another program" if self.holder is None else self.holder.in_words()
+        return f"the project is open for reading only: {who} has it open"
+
+    def _recover(self) -> None:
+        """Roll back a commit that a crash cut short, which a reader may not; else do nothing."""
+        left = self.folder / f"{JOURNAL}-journal"
+        with suppress(OSError, JournalError):
+            if not left.exists():
+                self.holder = self._lock.named()
+                return
+            if self._lock.acquire():
+                journal_file.recover(self.folder / JOURNAL)
+                self._lock.release()
+            else:
+                self.holder = self._lock.holder()
+
+    def _read(self, listener: Listener | None) -> None:
+        path = self.folder / JOURNAL
+        self.journal = Journal(path, listener, read_only=bool(self.read_only))
+        self.recovered = not self.read_only and not self.journal.was_closed
+        try:
+            self.records = Records.of(self.journal.entries)
+        except (ValueError, KeyError, TypeError) as error:
+            self.journal.close()
+            raise JournalError(f"{path} contradicts itself: {error}") from error
+        self.session = Session(self.records.classes, self.reader, self._make)
+
+    def _make(self, volume: Volume) -> Case:
+        """Make the case of a scan from what the journal says; a new scan is entered."""
+        record = self.records.by_digest(volume.digest) or self.enter(volume)
+        key = record.reading(self.reading)
+        case = Case(volume, self.session.label_count, self.reader)
+        case.patient, case.validation = record.patient, record.validation
+        self.journal.wait()
+        self._replay(case.work, record, self.reading)
+        case.read_only = self.read_only
+        if not self.read_only:
+            self._note_reader(key)
+            case.listen(lambda *events: self._append(key, events))
+            if case.human.locked != self.locked:
+                case.lock(self.locked)
+        return case
+
+    def _checkpoint_path(self, digest: str) -> Path:
+        return self.folder / "checkpoints" / f"crii-{digest[:16]}.safetensors"
+
+    def _note_reader(self, key: str) -> None:
+        if self.records.readers.get(key) != self.reader:
+            self._record(make_entry("reading", "", {"reading": key, "reader": self.reader}))
+
+    def _append(self, key: str, events: Sequence[CaseEvent]) -> None:
+        self.journal.append([entry_of(event, key) for event in events])
+
+    def _restore(self, record: CaseRecord, reading: int) -> Reading:
+        restored = Reading.new(record.shape, self.session.label_count)
+        self._replay(restored, record, reading)
+        return restored
+
+    def _replay(self, work: Reading, record: CaseRecord, reading: int) -> None:
+        entries = self.journal.entries_of(record.reading(reading))
+        try:
+            work.replay([event_of(entry, record.shape[1:]) for entry in entries])
+        except (ValueError, KeyError, TypeError) as error:
+            raise JournalError(f"{self.journal.path} contradicts itself: {error}") from error
+
+    def _is_signed(self, record: CaseRecord) -> bool:
+        return self._restore(record, self.reading).notes.signature is not None
+
+    def _record(self, entry: Entry) -> None:
+        self.journal.append([entry])
+        self.records.take_in(entry)
+
+    def _require_writable(self) -> None:
+        if self.read_only:
+            raise ReadOnlyError(self.read_only)

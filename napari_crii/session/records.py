@@ -1,0 +1,137 @@
+"""What a project knows about itself: its classes, cases and readings, folded from entries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from napari_crii.classes import LabelClass
+from napari_crii.errors import ProjectError
+from napari_crii.session.entries import Entry
+
+LARGEST_CLASS = 65535
+# The first patient trains; of every five from the second on, the first one validates.
+_SPLIT, _VALIDATES = 5, 1
+
+
+@dataclass(frozen=True)
+class CaseRecord:
+    """A case as it was entered; nothing of it ever changes.
+
+    Attributes
+    ----------
+    name
+        Unique in the project, safe as a file name.
+    patient
+        A pseudonym; the same for all scans of a patient.
+    digest
+        Of the scan.
+    shape
+        (slices, rows, columns).
+    validation
+        Whether the network is judged by it and never learns from it.
+    """
+
+    name: str
+    patient: str
+    digest: str
+    shape: tuple[int, int, int]
+    validation: bool
+
+    def reading(self, number: int = 1) -> str:
+        """Return the key of a reading of this case in the journal."""
+        return f"{self.name}/{number}"
+
+
+@dataclass
+class Records:
+    """The facts of a project.
+
+    Attributes
+    ----------
+    name
+        In the user's words.
+    classes
+        Foreground classes.
+    cases
+        By name, in the order of entering.
+    readers
+        Who reads, by the key of the reading.
+    checkpoints
+        Digests of the weights that belong to the project, oldest first.
+    settings
+        Free facts.
+    """
+
+    name: str = ""
+    classes: tuple[LabelClass, ...] = ()
+    cases: dict[str, CaseRecord] = field(default_factory=dict)
+    readers: dict[str, str] = field(default_factory=dict)
+    checkpoints: list[str] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry]) -> Records:
+        """Fold the entries of a journal that concern the project as a whole.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError
+            If an entry is not of a known kind.
+        """
+        records = cls()
+        for entry in entries:
+            records.take_in(entry)
+        return records
+
+    def take_in(self, entry: Entry) -> None:
+        """Learn what an entry says."""
+        facts = entry.facts
+        match entry.kind:
+            case "project":
+                self.name = str(facts["name"])
+                self.classes = tuple(LabelClass(**c) for c in facts["classes"])
+            case "case":
+                record = CaseRecord(**{**facts, "shape": tuple(facts["shape"])})
+                self.cases[record.name] = record
+            case "reading":
+                self.readers[str(facts["reading"])] = str(facts["reader"])
+            case "checkpoint":
+                self.checkpoints.append(str(facts["digest"]))
+            case "setting":
+                self.settings[str(facts["name"])] = facts["value"]
+            case _:
+                raise ValueError(f"unknown kind {entry.kind}")
+
+    def validates(self, patient: str) -> bool:
+        """Whether a patient's cases validate: as fixed when the first of them was entered."""
+        known = {record.patient: record.validation for record in self.cases.values()}
+        return known.get(patient, len(known) % _SPLIT == _VALIDATES)
+
+    def by_digest(self, digest: str) -> CaseRecord | None:
+        """Return the case of a scan, or None."""
+        return next((r for r in self.cases.values() if r.digest == digest), None)
+
+    def free_name(self, prefix: str, taken: Iterable[str]) -> str:
+        """Return the first of PREFIX-001, PREFIX-002, ... that is not taken."""
+        used = set(taken)
+        numbers = range(1, len(used) + 2)
+        return next(n for n in (f"{prefix}-{i:03d}" for i in numbers) if n not in used)
+
+
+def require_classes(classes: tuple[LabelClass, ...]) -> None:
+    """Raise `ProjectError` unless ids are 1 to 65,535 and ids and names differ."""
+    ids = [c.id for c in classes]
+    if not classes or not all(1 <= i <= LARGEST_CLASS for i in ids):
+        raise ProjectError(f"a project needs classes with ids from 1 to {LARGEST_CLASS}")
+    if len(set(ids)) != len(ids) or len({c.name for c in classes}) != len(classes):
+        raise ProjectError("two classes of a project have the same id or the same name")
+
+
+def require_name(name: str) -> str:
+    """Return a name of a case or patient, or raise `ProjectError`: it becomes a file name."""
+    plain = name.replace("-", "").replace("_", "")
+    if not plain.isascii() or not plain.isalnum() or len(name) > 64:
+        raise ProjectError(f"'{name}' is no name of a case: use up to 64 letters, digits, - and _")
+    return name
