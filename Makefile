@@ -30,6 +30,8 @@ MAY_INSTALL = [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null
 SAY_MISSING = echo "Missing:$$missing. Install them as root: apt-get install $(APT_PACKAGES)" >&2
 XVFB_RUN := xvfb-run -a -s "-screen 0 1600x1000x24 +extension GLX"
 
+WINDOWS ?= gui
+
 export SCAN
 
 # One thing after the other, except where a rule asks for two at once.
@@ -95,18 +97,21 @@ lint: $(VENV)/.stamp
 	$(BIN)/lint-imports --no-logo
 
 test-core: $(CORE)/.stamp
-	OMP_NUM_THREADS=1 $(CORE)/bin/python -m pytest -n 2 --dist loadgroup \
-		-m "not gui and not napari" --ignore=tests/widgets
+	OMP_NUM_THREADS=1 $(CORE)/bin/python -m pytest -n 2 --ignore=tests/widgets \
+		-m "not gui and not napari and not alone"
+	$(CORE)/bin/python -m pytest --ignore=tests/widgets -m "alone and not gui and not napari"
 
 test-napari: $(VENV)/.stamp
 	$(BIN)/python -m pytest -m "napari and not gui" -p no:pytest-qt
 
 # The windows of both bindings side by side, each on a screen of its own.
 test-gui: $(VENV)/.stamp display
-	@$(MAKE) --no-print-directory SIDE_BY_SIDE=1 -j2 --output-sync=target test-pyqt5 test-pyqt6
+	@$(MAKE) --no-print-directory SIDE_BY_SIDE=1 -j2 --output-sync=target \
+		WINDOWS="gui and not alone" test-pyqt5 test-pyqt6
+	@$(MAKE) --no-print-directory WINDOWS="gui and alone" test-pyqt5 test-pyqt6
 
 test-pyqt5 test-pyqt6: test-%: $(VENV)/.stamp display
-	QT_API=$* PYTEST_QT_API=$* $(XVFB_RUN) $(BIN)/python -m pytest -m gui
+	QT_API=$* PYTEST_QT_API=$* $(XVFB_RUN) $(BIN)/python -m pytest -m "$(WINDOWS)"
 
 clean:
 	rm -rf $(VENV) $(CORE) build dist .mypy_cache .ruff_cache .pytest_cache \

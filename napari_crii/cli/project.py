@@ -16,17 +16,18 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="project",
-    help="Keep scans, masks and every correction in a folder. Example: napari-crii project new DIR",
+    help="Keep scans, masks and every correction in a folder.",
+    epilog="Example: napari-crii project new hearts --classes ventricle",
     no_args_is_help=True,
 )
 
-app.command()(sign)
-app.command()(agree)
+app.command(epilog='Example: napari-crii project sign hearts case-001 --by "reader 1"')(sign)
+app.command(epilog="Example: napari-crii project agree hearts case-001 --maps maps")(agree)
 
 Reader = Annotated[str, typer.Option(help="Who corrects; appears in exports.")]
 
 
-@app.command()
+@app.command(epilog="Example: napari-crii project new hearts --classes ventricle,myocardium")
 def new(
     folder: Folder,
     classes: Annotated[
@@ -36,10 +37,7 @@ def new(
     name: Annotated[str, typer.Option(help="Of the project; the folder's name if left out.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Make a project in a new or empty folder.
-
-    Example: napari-crii project new hearts --classes ventricle,myocardium
-    """
+    """Make a project in a new or empty folder."""
     from napari_crii.session.project import Project
 
     chosen = parse_classes(classes)
@@ -48,7 +46,7 @@ def new(
     _tell(facts, f"Made a project with {len(chosen)} classes in {folder}.", as_json)
 
 
-@app.command()
+@app.command(epilog="Example: napari-crii project add hearts scan.nii.gz")
 def add(
     folder: Folder,
     files: Annotated[
@@ -63,7 +61,7 @@ def add(
     """Enter scans as cases, or add weights.
 
     Whether a patient trains or validates is fixed here: the first trains, of every five from the
-    second on the first one validates. Example: napari-crii project add hearts scan.nii.gz
+    second on the first one validates.
     """
     from napari_crii.session.project import Project
 
@@ -82,12 +80,9 @@ def add(
     _tell({"added": added}, "\n".join(lines), as_json)
 
 
-@app.command()
+@app.command(epilog="Example: napari-crii project status hearts")
 def status(folder: Folder, reading: ReadingOption = 1, as_json: JsonOption = False) -> None:
-    """Tell what a project holds and how far each case has come; changes nothing.
-
-    Example: napari-crii project status hearts
-    """
+    """Tell what a project holds and how far each case has come; changes nothing."""
     from napari_crii.session.project import Project
     from napari_crii.session.report import status as status_of
 
@@ -96,12 +91,11 @@ def status(folder: Folder, reading: ReadingOption = 1, as_json: JsonOption = Fal
     _tell(facts, _table(facts), as_json)
 
 
-@app.command()
+@app.command(epilog="Example: napari-crii project verify hearts")
 def verify(folder: Folder, as_json: JsonOption = False) -> None:
     """Check journal, scans and weights against their digests; exit code 2 if any differs.
 
     A damaged journal is never opened; `salvage` makes a new project of what is intact.
-    Example: napari-crii project verify hearts
     """
     from napari_crii.session.project import Project
     from napari_crii.session.report import problems
@@ -117,16 +111,13 @@ def verify(folder: Folder, as_json: JsonOption = False) -> None:
     _tell(facts, f"Intact: {entries} entries, {cases} cases with their scans.", as_json)
 
 
-@app.command("salvage")
+@app.command("salvage", epilog="Example: napari-crii project salvage hearts hearts-2")
 def salvage_project(
     folder: Folder,
     new: Annotated[Path, typer.Argument(readable=False, metavar="NEW", help="A new folder.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Make a new project of all that is intact in a damaged one, which stays as it is.
-
-    Example: napari-crii project salvage hearts hearts-2
-    """
+    """Make a new project of all that is intact in a damaged one, which stays as it is."""
     from napari_crii.session.salvage import salvage
 
     found = salvage(folder, new)
@@ -136,7 +127,7 @@ def salvage_project(
     _tell(facts, f"Kept {found.kept} entries in {new}.", as_json)
 
 
-@app.command("export")
+@app.command("export", epilog="Example: napari-crii project export hearts dataset --as nnunet")
 def export_masks(
     folder: Folder,
     to: Annotated[Path, typer.Argument(readable=False, metavar="TO", help="A new folder.")],
@@ -153,7 +144,6 @@ def export_masks(
     """Write masks in their scans' geometry, each with its provenance; changes nothing.
 
     A case is finished when it is signed or all its slices are accepted.
-    Example: napari-crii project export hearts dataset --as nnunet
     """
     from napari_crii.session.export import Layout, export
     from napari_crii.session.project import Project
@@ -168,7 +158,7 @@ def export_masks(
     _tell(facts, f"Wrote {len(done.cases)} cases to {to}.", as_json)
 
 
-@app.command("import")
+@app.command("import", epilog="Example: napari-crii project import hearts case-001 mask.nii.gz")
 def import_mask(
     folder: Folder,
     case: Annotated[str, typer.Argument(metavar="CASE", help="Name of the case.")],
@@ -180,10 +170,7 @@ def import_mask(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Take an expert's mask into a case: each slice that holds a label becomes a seed.
-
-    Example: napari-crii project import hearts case-001 mask.nii.gz
-    """
+    """Take an expert's mask into a case: each slice that holds a label becomes a seed."""
     from napari_crii.io import read_mask
     from napari_crii.session.project import Project
     from napari_crii.volume import to_slices

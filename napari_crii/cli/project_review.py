@@ -27,10 +27,7 @@ def sign(
     reading: ReadingOption = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Sign a case off as it stands; the next correction makes the signature void.
-
-    Example: napari-crii project sign hearts case-001 --by "reader 1"
-    """
+    """Sign a case off as it stands; the next correction makes the signature void."""
     from napari_crii.session.progress import sign_off
     from napari_crii.session.project import Project
 
@@ -56,10 +53,7 @@ def agree(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare both signed readings of a case: Dice, surface Dice at 2 mm, HD95; by STAPLE merged.
-
-    Example: napari-crii project agree hearts case-001 --maps maps
-    """
+    """Compare both signed readings of a case: Dice, surface Dice at 2 mm, HD95, and STAPLE."""
     from napari_crii.session.agreement import agreement
     from napari_crii.session.project import Project
 

@@ -12,7 +12,7 @@ import pytest
 from napari_crii.io.write import write_map
 from napari_crii.phantom import make_phantom
 
-pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.alone]
 
 
 def test_a_window_is_measured_and_closed(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ import pytest
 
 from napari_crii.engine.messages import Cancel, Failed, Ready, decode, encode
 
+pytestmark = pytest.mark.alone
+
 SETUP = """
 import os, sys, time
 from napari_crii.engine.channel import Channel

@@ -38,6 +38,8 @@ from napari_crii.snapshot import LabelledSlice, Snapshot
 from napari_crii.volume import IntensityStats, Volume
 from tests.factories import noise_scan, small_checkpoint
 
+pytestmark = pytest.mark.alone
+
 PATIENCE = 90
 
 

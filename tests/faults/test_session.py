@@ -13,6 +13,8 @@ from napari_crii.session import human_mask
 from tests.faults import f8, f12, f13
 from tests.faults.frame import bad_cases
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

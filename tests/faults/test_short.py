@@ -9,6 +9,8 @@ import pytest
 from tests.faults import f5
 from tests.faults.frame import bad_cases
 
+pytestmark = pytest.mark.alone
+
 # Forked children, /proc and disks in memory: what these two programs stand on.
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the program forks and mounts")
 

@@ -11,7 +11,7 @@ from napari_crii.session import SliceStatus
 from napari_crii.widgets.learning import LearningPlan
 from tests.widgets.conftest import children, proposal, save_small, serving_threads
 
-pytestmark = [pytest.mark.gui, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.gui, pytest.mark.timeout(300), pytest.mark.alone]
 
 
 def propose(window):
