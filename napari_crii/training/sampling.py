@@ -15,6 +15,8 @@ from napari_crii.training.data import TrainingSlice
 
 Batch = tuple[Tensor, Tensor, Tensor]
 
+_CENTRED_SLACK = 24
+
 
 class BatchSampler:
     """Draw augmented batches: half of the crops on foreground, older slices in their share."""
@@ -49,8 +51,21 @@ class BatchSampler:
         image, label, weight = crop(item, placement, self._config.crop)
         return adjust(image, draw_photometry(self._rng), self._noise), label, weight
 
+    def anywhere(self, item: TrainingSlice) -> tuple[float, float]:
+        """Return the centre of a crop anywhere in a slice, or near its middle if so configured."""
+        shape = np.array(item.label.shape, dtype=float)
+        if self._config.centred:
+            reach = self._config.crop / _CENTRED_SLACK
+            point = (shape - 1) / 2 + self._rng.uniform(-reach, reach, 2)
+        else:
+            inner = np.minimum(self._config.crop, shape) / 2
+            point = self._rng.uniform(inner, shape - inner)
+        return float(point[0]), float(point[1])
+
     def _center(self, item: TrainingSlice) -> tuple[float, float]:
         """Return a point near foreground, or anywhere annotated, from where a crop sees it."""
+        if self._config.centred:
+            return self.anywhere(item)
         foreground, (first, last) = self._places[item]
         shape = np.array(item.label.shape, dtype=float)
         inner = np.minimum(self._config.crop, shape) / 2
