@@ -36,6 +36,8 @@ class TrainingConfig:
     centred
         Crops lie at the middle of the slice, give or take a 24th of their side, instead of on
         foreground or anywhere.
+    strong
+        Augment labelled crops by everything there is; else by mirror and small rotation.
     method
         Which losses act: a preset, or one of one's own.
     """
@@ -52,6 +54,7 @@ class TrainingConfig:
     mirror_axes: tuple[int, ...] = (0, 1)
     mixed_precision: bool = False
     centred: bool = False
+    strong: bool = True
     method: MethodConfig = SUP
 
     def __post_init__(self) -> None:

@@ -9,7 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_crii.training.augmentation import adjust, crop, draw_photometry, draw_placement
+from napari_crii.training.augmentation import (
+    adjust,
+    crop,
+    draw_photometry,
+    draw_placement,
+    draw_weak_placement,
+)
 from napari_crii.training.config import TrainingConfig
 from napari_crii.training.data import TrainingSlice
 
@@ -47,7 +53,11 @@ class BatchSampler:
         return pool[int(self._rng.integers(len(pool)))]
 
     def _crop(self, item: TrainingSlice) -> tuple[Tensor, Tensor, Tensor]:
-        placement = draw_placement(self._rng, self._center(item), self._config.mirror_axes)
+        center = self._center(item)
+        if not self._config.strong:
+            weak = draw_weak_placement(self._rng, center, self._config.mirror_axes)
+            return crop(item, weak, self._config.crop)
+        placement = draw_placement(self._rng, center, self._config.mirror_axes)
         image, label, weight = crop(item, placement, self._config.crop)
         return adjust(image, draw_photometry(self._rng), self._noise), label, weight
 
