@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from napari_crii.checkpoint import Checkpoint
     from napari_crii.preprocessing import Preprocessing
     from napari_crii.training import Event, Finished, TrainingSlice
+    from napari_crii.training.method import MethodConfig
 
 _SUFFIX = ".safetensors"
 
@@ -52,6 +53,23 @@ Without = Annotated[
     typer.Option(
         metavar="PATIENT,PATIENT", help="Patients of --groups to leave out, to test on later."
     ),
+]
+Unlabelled = Annotated[
+    Path | None,
+    typer.Option(
+        readable=False, metavar="DIR", help="Folder of scans to learn from without masks."
+    ),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="sup, faithful or plus; without it plus with --unlabelled, else sup.",
+    ),
+]
+OneObject = Annotated[
+    bool,
+    typer.Option("--one-object", help="Each class is one connected object in every slice."),
 ]
 Half = Annotated[bool, typer.Option("--half", help="Store 16-bit weights: half the size.")]
 
@@ -72,6 +90,8 @@ class _Run:
     recipe: RecipeChoice
     half: bool
     without: frozenset[str]
+    unlabelled: Path | None
+    method: MethodConfig
 
 
 def train(
@@ -91,9 +111,16 @@ def train(
     assumed_mm: AssumedMm = None,
     half: Half = False,
     without: Without = None,
+    unlabelled: Unlabelled = None,
+    preset: Preset = None,
+    one_object: OneObject = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a network from scratch on every slice of every scan that has a mask."""
+    """Train a network from scratch on every slice of every scan that has a mask.
+
+    With --unlabelled it learns from scans without masks, too; those of that folder that have a
+    mask in --labels, or whose patient is left out, take no part.
+    """
     from napari_crii.cli._folders import require_writable
 
     if output.suffix.lower() != _SUFFIX:
@@ -112,6 +139,8 @@ def train(
         recipe=RecipeChoice(neighbours, scope, not no_mirror, pixel_mm, assumed_mm),
         half=half,
         without=_patients(without, groups),
+        unlabelled=unlabelled,
+        method=_method(preset, unlabelled, one_object),
     )
     say_what_is_left_out(images, labels)
     report = _train(run)
@@ -130,6 +159,22 @@ def _patients(without: str | None, groups: Path | None) -> frozenset[str]:
     if groups is None:
         raise TrainingError("--without needs --groups, the table that says whose scan is whose")
     return frozenset(names_in(without, "patients to leave out"))
+
+
+def _method(name: str | None, unlabelled: Path | None, one_object: bool) -> MethodConfig:
+    """Return the method, of which a folder of unlabelled scans must make sense.
+
+    Raises
+    ------
+    TrainingError
+        If there is no such preset, or it would not look at that folder.
+    """
+    from napari_crii.training.method import preset
+
+    found = preset(name or ("sup" if unlabelled is None else "plus"))
+    if unlabelled is not None and not found.unlabelled:
+        raise TrainingError(f"the preset {name} learns nothing from --unlabelled: choose plus")
+    return replace(found, largest_component=one_object)
 
 
 def finished(events: Iterable[Event], advance: Advance) -> tuple[Finished, float]:
@@ -165,6 +210,8 @@ def _train(run: _Run) -> dict[str, Any]:
     recipe = recipe_of(run.images, run.labels, run.recipe)
     data = _load(run, recipe)
     facts = provenance(run.images, data, run.iterations, run.seed)
+    if run.unlabelled is not None:
+        facts["unlabelled_slices"] = len(data) - facts["slices"]
     if run.without:
         facts["without"] = {"count": len(run.without), "patients": sorted(run.without)}
     fresh = new_checkpoint(numbered_classes(list(run.classes)), recipe, run.seed, facts)
@@ -173,6 +220,7 @@ def _train(run: _Run) -> dict[str, Any]:
         crop=run.crop,
         mirror_axes=recipe.mirror_axes,
         mixed_precision=run.mixed_precision,
+        method=run.method,
     )
     with progress_bar("learning") as advance:
         events = fit(fresh.network, data, config, np.random.default_rng(run.seed))
@@ -196,7 +244,25 @@ def _load(run: _Run, recipe: Preprocessing) -> list[TrainingSlice]:
     data = leave_out(data, run.without)
     if not any(bool((item.label > 0).any()) for item in data):
         raise TrainingError(f"the masks in {run.labels} are all empty: there is nothing to learn")
-    return data
+    return data + _load_unlabelled(run, recipe)
+
+
+def _load_unlabelled(run: _Run, recipe: Preprocessing) -> list[TrainingSlice]:
+    from napari_crii.io.pairs import scans_by_stem
+    from napari_crii.training.folder import load_unlabelled
+
+    if run.unlabelled is None:
+        return []
+    masked = scans_by_stem(run.labels).keys()
+    with progress_bar("reading") as advance:
+        data = load_unlabelled(
+            run.unlabelled,
+            recipe,
+            run.groups,
+            masked,
+            lambda done, total: advance(done, total, ""),
+        )
+    return [item for item in data if item.patient not in run.without]
 
 
 def leave_out(data: list[TrainingSlice], without: frozenset[str]) -> list[TrainingSlice]:
@@ -223,11 +289,12 @@ def provenance(
     images: Path, data: list[TrainingSlice], iterations: int, seed: int
 ) -> dict[str, Any]:
     """Return where weights come from: facts only, no path; patients only left out by name."""
+    labelled = [item for item in data if bool((item.weight > 0).any())]
     return {
         "command": "napari-crii train",
         "data": images.absolute().name,
-        "slices": len(data),
-        "patients": len({item.patient for item in data}),
+        "slices": len(labelled),
+        "patients": len({item.patient for item in labelled}),
         "iterations": iterations,
         "seed": seed,
         "version": version(),

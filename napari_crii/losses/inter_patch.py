@@ -137,7 +137,9 @@ def _mean_embedding(
 ) -> Tensor:
     keys = torch.rand(mask.shape, device=mask.device).masked_fill(~mask, -1.0)
     value, index = keys.topk(min(count, mask.shape[1]), dim=1)
-    vectors = embed(rows[at.gather(1, index).flatten()]).view(*index.shape, -1)
+    vectors = embed(rows[at.gather(1, index).flatten()])
+    # The length is named: of nothing, torch cannot tell it.
+    vectors = vectors.view(*index.shape, vectors.shape[-1])
     return functional.normalize((vectors * (value >= 0)[..., None]).sum(dim=1), dim=1)
 
 
