@@ -143,12 +143,18 @@ def compare(
             split = split_patients(data, plan.labelled, draw, fold, plan.fold_count)
             telling = _telling(progress, done, len(jobs), name)
             scores = list(_run(plan, name, split, draw, fold, telling))
-            runs = [{**k, **s} for k, s in zip(keys, scores, strict=True)]
-            for run in runs:
-                append_run(out, run)
+            runs = [_kept(finished, k, s, out) for k, s in zip(keys, scores, strict=True)]
         found += runs
         progress(done + 1, len(jobs), name)
     return found
+
+
+def _kept(finished: list[Run], key: Run, scores: Run, out: Path) -> Run:
+    """Return the run of this key that was finished before, else append it."""
+    before = find_run(finished, key)
+    if before is None:
+        append_run(out, {**key, **scores})
+    return before or {**key, **scores}
 
 
 def load_material(plan: Comparison) -> list[TrainingSlice]:

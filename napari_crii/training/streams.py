@@ -84,11 +84,12 @@ class StreamSampler:
     ) -> None:
         self._labelled = BatchSampler(data, config, rng)
         self._config = config
-        self._rng = rng
+        # A child of its own: with or without this stream, the labelled crops are the same.
+        self._rng = rng.spawn(1)[0]
         self._strong = strong
         wanted = config.method.unlabelled
         self._pool = [s for s in data if bool((s.weight < _SAID).any())] if wanted else []
-        self._noise = torch.Generator().manual_seed(int(rng.integers(2**31))) if wanted else None
+        self._noise = torch.Generator().manual_seed(int(self._rng.integers(2**31)))
 
     def draw(self) -> Batch:
         """Return the next batch."""
@@ -111,7 +112,6 @@ class StreamSampler:
         return crop(item, placement, self._config.crop)
 
     def _changed(self, image: Tensor) -> Tensor:
-        assert self._noise is not None
         return adjust(image, draw_photometry(self._rng), self._noise)
 
 
