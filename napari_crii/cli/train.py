@@ -91,6 +91,7 @@ class _Run:
     half: bool
     without: frozenset[str]
     unlabelled: Path | None
+    preset: str
     method: MethodConfig
 
 
@@ -126,6 +127,7 @@ def train(
     if output.suffix.lower() != _SUFFIX:
         raise WriteError(f"{output} is no name for a checkpoint: it must end in {_SUFFIX}")
     require_writable(output.parent)
+    chosen = preset or ("sup" if unlabelled is None else "plus")
     run = _Run(
         images=images,
         labels=labels,
@@ -140,7 +142,8 @@ def train(
         half=half,
         without=_patients(without, groups),
         unlabelled=unlabelled,
-        method=_method(preset, unlabelled, one_object),
+        preset=chosen,
+        method=_method(chosen, unlabelled, one_object),
     )
     say_what_is_left_out(images, labels)
     report = _train(run)
@@ -161,7 +164,7 @@ def _patients(without: str | None, groups: Path | None) -> frozenset[str]:
     return frozenset(names_in(without, "patients to leave out"))
 
 
-def _method(name: str | None, unlabelled: Path | None, one_object: bool) -> MethodConfig:
+def _method(name: str, unlabelled: Path | None, one_object: bool) -> MethodConfig:
     """Return the method, of which a folder of unlabelled scans must make sense.
 
     Raises
@@ -171,7 +174,7 @@ def _method(name: str | None, unlabelled: Path | None, one_object: bool) -> Meth
     """
     from napari_crii.training.method import preset
 
-    found = preset(name or ("sup" if unlabelled is None else "plus"))
+    found = preset(name)
     if unlabelled is not None and not found.unlabelled:
         raise TrainingError(f"the preset {name} learns nothing from --unlabelled: choose plus")
     return replace(found, largest_component=one_object)
@@ -210,7 +213,8 @@ def _train(run: _Run) -> dict[str, Any]:
     recipe = recipe_of(run.images, run.labels, run.recipe)
     data = _load(run, recipe)
     facts = provenance(run.images, data, run.iterations, run.seed)
-    if run.unlabelled is not None:
+    if run.preset != "sup":
+        facts["preset"] = run.preset
         facts["unlabelled_slices"] = len(data) - facts["slices"]
     if run.without:
         facts["without"] = {"count": len(run.without), "patients": sorted(run.without)}
