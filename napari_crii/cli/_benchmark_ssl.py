@@ -116,7 +116,7 @@ def ssl(
     )
     plan = Comparison(
         images, labels, groups, names, recipe, training, names_in(methods, "methods"),
-        labelled, numbers_in(draws, "seeds"), _folds(folds, fold_count), fold_count, one_object,
+        labelled, numbers_in(draws, "seeds"), folds_in(folds, fold_count), fold_count, one_object,
     )  # fmt: skip
     _report(plan, out, as_json)
 
@@ -135,7 +135,8 @@ def numbers_in(text: str, kind: str) -> tuple[int, ...]:
     return tuple(int(name) for name in names)
 
 
-def _folds(text: str | None, count: int) -> tuple[int, ...]:
+def folds_in(text: str | None, count: int) -> tuple[int, ...]:
+    """Return which folds are asked for, all of them without a text; errors as `numbers_in`."""
     return tuple(range(count)) if text is None else numbers_in(text, "folds")
 
 

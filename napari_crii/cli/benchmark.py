@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from napari_crii.cli._benchmark_errors import errors
 from napari_crii.cli._benchmark_ssl import ssl
 from napari_crii.cli._display import has_display
 from napari_crii.cli._output import Advance, JsonOption, note, progress_bar, write_json
@@ -130,6 +131,7 @@ def crossval(
 
 
 app.command()(ssl)
+app.command()(errors)
 
 
 @app.command()
