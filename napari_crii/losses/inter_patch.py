@@ -89,14 +89,14 @@ def inter_patch_loss(
     said, grey = _tiles(label, side), _tiles(images.mean(dim=1), side)
     pixel = _tile_places(label.shape, side, label.device)
     rows = features.movedim(1, -1).flatten(0, 2)
-    losses = [features.sum() * 0.0]
+    losses = []
     for k in range(1, classes):
         found = _describe(embed, rows, grey, said, pixel, k, config)
         if not len(found):
             continue
         losses.append(_rank(found, memory.recall(k, found), config))
         memory.remember(k, found)
-    return torch.stack(losses).sum() / max(1, len(losses) - 1)
+    return torch.stack(losses).mean() if losses else features.sum() * 0.0
 
 
 def contrast_to_noise(grey: Tensor, inside: Tensor, surround: Tensor) -> Tensor:
@@ -128,8 +128,10 @@ def _describe(
     # A patch whose surround nobody annotated has nothing to stand out from.
     framed = surround.sum(dim=1) >= config.mixed[0] * said.shape[1]
     inside, surround, at = inside[framed], surround[framed], pixel[mixed][framed]
-    f, b = (_mean_embedding(embed, rows, at, mask, config.pixels) for mask in (inside, surround))
-    return Descriptors(f, b, contrast_to_noise(grey[mixed][framed], inside, surround))
+    sides, twice = torch.cat([inside, surround]), at.repeat(2, 1)
+    means = _mean_embedding(embed, rows, twice, sides, config.pixels)
+    contrast = contrast_to_noise(grey[mixed][framed], inside, surround)
+    return Descriptors(means[: len(at)], means[len(at) :], contrast)
 
 
 def _mean_embedding(
@@ -137,7 +139,7 @@ def _mean_embedding(
 ) -> Tensor:
     keys = torch.rand(mask.shape, device=mask.device).masked_fill(~mask, -1.0)
     value, index = keys.topk(min(count, mask.shape[1]), dim=1)
-    vectors = embed(rows[at.gather(1, index).flatten()])
+    vectors = embed(rows.index_select(0, at.gather(1, index).flatten()))
     # The length is named: of nothing, torch cannot tell it.
     vectors = vectors.view(*index.shape, vectors.shape[-1])
     return functional.normalize((vectors * (value >= 0)[..., None]).sum(dim=1), dim=1)

@@ -64,25 +64,25 @@ def intra_patch_loss(
     flat = label.flatten(1)[image[:, None], pixels]
     hard = (2 * true - 1 < _LOW_MARGIN).flatten(1)[image[:, None], pixels]
     near = _bands(label, classes, config.band).flatten(2)
-    losses = []
-    for k in range(classes):
-        in_band = near[:, k][image[:, None], pixels]
-        losses.append(
-            _class_loss(embed, features, (image, pixels), (flat == k, flat != k), in_band, hard,
-                        flat < classes, config)
-        )  # fmt: skip
-    return torch.stack(losses).mean()
+    # Every class of every patch is a list of its own: K * G rows.
+    ids = torch.arange(classes, device=label.device)[:, None, None]
+    in_band = near.transpose(0, 1)[ids, image[None, :, None], pixels[None]].flatten(0, 1)
+    known_flat = (flat < classes)[None]
+    return _ranked(
+        embed,
+        features,
+        (image.repeat(classes), pixels.repeat(classes, 1)),
+        ((flat[None] == ids).flatten(0, 1), ((flat[None] != ids) & known_flat).flatten(0, 1)),
+        in_band,
+        hard.repeat(classes, 1),
+        config,
+    )
 
 
 def boundary(label: Tensor, unknown: int) -> Tensor:
     """Return (B, H, W) bool: known pixels with a known pixel of another class among the 8 next."""
-    known = label != unknown
-    value = label.float()[:, None]
-    highest = torch.where(known[:, None], value, torch.full_like(value, -1.0))
-    lowest = torch.where(known[:, None], -value, torch.full_like(value, -float(unknown)))
-    top = functional.max_pool2d(highest, 3, stride=1, padding=1)
-    bottom = -functional.max_pool2d(lowest, 3, stride=1, padding=1)
-    return ((top > bottom) & known[:, None] & (bottom < unknown))[:, 0]
+    top, bottom = _extremes(label, unknown, 1)
+    return ((top > bottom)[:, 0]) & (label != unknown)
 
 
 def _bands(label: Tensor, classes: int, reach: int) -> Tensor:
@@ -90,13 +90,30 @@ def _bands(label: Tensor, classes: int, reach: int) -> Tensor:
 
     The distance is that of a square neighbourhood; towards unknown pixels there is no edge.
     """
-    member = functional.one_hot(label, classes + 1).movedim(-1, 1)
-    one = member[:, :classes].float()
-    other = (1 - member[:, :classes] - member[:, classes:]).float()
-    size, pad = 2 * reach + 1, reach
-    sees_one = functional.max_pool2d(one, size, stride=1, padding=pad) > 0
-    sees_other = functional.max_pool2d(other, size, stride=1, padding=pad) > 0
-    return sees_one & sees_other
+    top, bottom = _extremes(label, classes, reach)
+    if classes == 2:
+        return (top > bottom).expand(-1, 2, -1, -1)
+    member = functional.one_hot(label, classes + 1).movedim(-1, 1)[:, :classes].float()
+    return (_highest(member, reach) > 0) & (top > bottom)
+
+
+def _extremes(label: Tensor, unknown: int, reach: int) -> tuple[Tensor, Tensor]:
+    """Return the highest and the lowest known class around each pixel, (B, 1, H, W).
+
+    Where nothing is known the highest is -1 and the lowest `unknown`.
+    """
+    known, value = (label != unknown)[:, None], label.float()[:, None]
+    above = torch.where(known, value, torch.full_like(value, -1.0))
+    below = torch.where(known, -value, torch.full_like(value, -float(unknown)))
+    both = _highest(torch.cat([above, below], dim=1), reach)
+    return both[:, :1], -both[:, 1:]
+
+
+def _highest(values: Tensor, reach: int) -> Tensor:
+    """Return the maximum over squares of side ``2 * reach + 1``, one axis after the other."""
+    size = 2 * reach + 1
+    rows = functional.max_pool2d(values, (size, 1), stride=1, padding=(reach, 0))
+    return functional.max_pool2d(rows, (1, size), stride=1, padding=(0, reach))
 
 
 def _patch_pixels(
@@ -124,18 +141,17 @@ def _patch_pixels(
     return there.repeat_interleave(drawn.shape[1]), pixels
 
 
-def _class_loss(
+def _ranked(
     embed: Embed,
     features: Tensor,
     place: tuple[Tensor, Tensor],
     sides: tuple[Tensor, Tensor],
     in_band: Tensor,
     hard: Tensor,
-    known: Tensor,
     config: RankedConfig,
 ) -> Tensor:
-    """Return the loss of one class over all patches; every mask is (G, side²)."""
-    own, others = sides[0] & known, sides[1] & known
+    """Return the loss of all lists; masks are (lists, side²), `sides` own class and others."""
+    own, others = sides
     near = own & in_band
     anchors = _two_halves(near & hard, near, config.anchors)
     positives = _choose(own & ~in_band, config.positives)
@@ -143,8 +159,11 @@ def _class_loss(
     chosen = torch.cat([anchors.places, positives.places, negatives.places], dim=1)
     image, pixels = place
     at = pixels.gather(1, chosen)
-    rows = features.flatten(2).movedim(1, -1)[image[:, None].expand_as(at), at]
-    vectors = embed(rows.flatten(0, 1)).view(*at.shape, -1)
+    # One selection of rows: its gradient is one addition into the features.
+    area = features.shape[2] * features.shape[3]
+    rows = features.movedim(1, -1).flatten(0, 2)
+    vectors = embed(rows.index_select(0, (image[:, None] * area + at).flatten()))
+    vectors = vectors.view(*at.shape, -1)
     count = anchors.places.shape[1]
     valid = torch.cat([positives.valid, negatives.valid], dim=1)[:, None] & anchors.valid[..., None]
     is_positive = torch.arange(valid.shape[2], device=valid.device) < positives.places.shape[1]
