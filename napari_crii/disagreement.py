@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -23,6 +24,17 @@ COARSE_STRIDE = 4
 BOUNDARY_BAND = 3
 PATCH_SIZE = 32
 MINIMUM_SCORE = 0.05
+FEATURES = (
+    "refined_entropy",
+    "coarse_entropy",
+    "branches",
+    "views",
+    "information",
+    "edge_distance",
+    "local_contrast",
+)
+_FARTHEST_EDGE = 32.0
+_CONTRAST_WINDOW = 9
 _TINY = np.float32(1e-7)
 
 
@@ -91,6 +103,78 @@ def branch_divergence(
     scaled = wide[0, 0, :height, :width].numpy() / np.float32(math.log(2))
     bits: NDArray[np.float32] = np.clip(scaled, 0, 1, dtype=np.float32)
     return bits
+
+
+def mutual_information(
+    coarse: NDArray[np.float32], refined: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return what views and branches (V, K, H, W) disagree about, (H, W), 0 to 1.
+
+    The entropy of the mean of all answers minus the mean of their entropies, over log K: the part
+    of the total doubt that more knowledge would remove (BALD, Houlsby et al. 2011).
+    """
+    answers = [*coarse, *refined]
+    total = entropy(_middle(_mean(coarse), _mean(refined)))
+    own = np.mean([entropy(p) for p in answers], axis=0, dtype=np.float32)
+    information: NDArray[np.float32] = np.clip(
+        (total - own) / np.float32(math.log(coarse.shape[1])), 0, 1, dtype=np.float32
+    )
+    return information
+
+
+def doubt_features(
+    coarse: NDArray[np.float32],
+    refined: NDArray[np.float32],
+    grey: NDArray[np.floating],
+    stride: int = COARSE_STRIDE,
+) -> NDArray[np.float32]:
+    """Return what a calibrator reads at each pixel, (H, W, F), in the order of `FEATURES`.
+
+    Parameters
+    ----------
+    coarse, refined
+        Probabilities (V, K, H, W).
+    grey
+        (H, W) grey values in any unit.
+    """
+    scale = np.float32(math.log(coarse.shape[1]))
+    doubt = disagreement(coarse, refined, stride)
+    mean = _mean(refined)
+    distance = np.minimum(edge_distance(mean.argmax(axis=0)), _FARTHEST_EDGE) / _FARTHEST_EDGE
+    parts = (
+        entropy(mean) / scale,
+        entropy(_mean(coarse)) / scale,
+        doubt.branches,
+        doubt.score,
+        mutual_information(coarse, refined),
+        distance,
+        local_contrast(grey),
+    )
+    return np.stack(parts, axis=-1).astype(np.float32)
+
+
+def local_contrast(grey: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return the standard deviation around each pixel over that of the slice (H, W)."""
+    values = grey.astype(np.float64) - grey.mean(dtype=np.float64)
+    mean = ndimage.uniform_filter(values, _CONTRAST_WINDOW, mode="nearest")
+    square = ndimage.uniform_filter(values**2, _CONTRAST_WINDOW, mode="nearest")
+    deviation = np.sqrt(np.maximum(square - mean**2, 0))
+    return np.asarray(deviation / max(float(values.std()), 1e-6), dtype=np.float32)
+
+
+def case_doubt(coarse: NDArray[np.float32], refined: NDArray[np.float32]) -> float:
+    """Return one minus the mean pairwise Dice of all views and branches (V, K, H, W), 0 to 1.
+
+    Pairs in which neither sees a class agree about it. Zenk et al., MedIA 2025.
+    """
+    labels = np.concatenate([coarse, refined]).argmax(axis=1)
+    agreed = []
+    for one, other in combinations(labels, 2):
+        for k in range(1, coarse.shape[1]):
+            total = np.count_nonzero(one == k) + np.count_nonzero(other == k)
+            if total:
+                agreed.append(2 * np.count_nonzero((one == k) & (other == k)) / total)
+    return 1.0 - float(np.mean(agreed)) if agreed else 0.0
 
 
 def rank_patches(

@@ -9,14 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_crii.disagreement import (
+    FEATURES,
     MINIMUM_SCORE,
     branch_divergence,
+    case_doubt,
     contrast_to_noise,
     disagreement,
+    doubt_features,
     edge_distance,
     entropy,
+    local_contrast,
+    mutual_information,
     rank_patches,
 )
+from napari_crii.metrics import dice
 from napari_crii.patches import Box, Patch, Reason, order_patches
 from tests.factories import disc
 
@@ -253,3 +259,55 @@ def test_thin_rims_come_last_and_the_worst_first_in_each_kind() -> None:
     region, faint = Patch(1, box, 0.2, Reason.REGION), Patch(2, box, 0.4, Reason.LOW_CONTRAST)
     assert order_patches([rim, region, worse_rim, faint]) == [faint, region, worse_rim, rim]
     assert order_patches([]) == []
+
+
+def test_information_is_what_answers_disagree_about(rng: np.random.Generator) -> None:
+    coarse, refined = (probabilities(rng, 4, 9, 11, 3) for _ in range(2))
+    answers = np.concatenate([coarse, refined]).astype(float)
+    mean = answers.mean(axis=0)
+    own = -(answers * np.log(answers + 1e-12)).sum(axis=1).mean(axis=0)
+    expected = (-(mean * np.log(mean + 1e-12)).sum(axis=0) - own) / math.log(3)
+    np.testing.assert_allclose(mutual_information(coarse, refined), expected, atol=1e-4)
+    one = coarse[:1]
+    assert mutual_information(one, one).max() < 1e-6
+
+
+def test_sure_answers_that_contradict_are_information_and_unsure_ones_are_not() -> None:
+    yes = binary(np.ones((1, 4, 4), np.float32))[:, 0][None]
+    assert mutual_information(yes, yes[:, ::-1]).min() > 0.99
+    half = np.full((1, 2, 4, 4), 0.5, np.float32)
+    assert mutual_information(half, half).max() == 0
+
+
+def test_doubt_about_a_case_is_one_minus_the_pairwise_dice(rng: np.random.Generator) -> None:
+    coarse, refined = (probabilities(rng, 2, 12, 15, 3) for _ in range(2))
+    labels = [p.argmax(axis=0) for p in (*coarse, *refined)]
+    found = [dice(a == k, b == k) for a, b in combinations(labels, 2) for k in (1, 2)]
+    assert case_doubt(coarse, refined) == pytest.approx(1 - np.mean(found))
+    assert case_doubt(coarse[:1], coarse[:1]) == 0
+    nothing = np.stack([np.ones((4, 4)), np.zeros((4, 4))]).astype(np.float32)[None]
+    assert case_doubt(nothing, nothing) == 0
+
+
+def test_features_come_in_their_order_and_are_finite(rng: np.random.Generator) -> None:
+    coarse, refined = (probabilities(rng, 1, 20, 24, 2) for _ in range(2))
+    grey = rng.normal(size=(20, 24))
+    found = dict(
+        zip(FEATURES, np.moveaxis(doubt_features(coarse, refined, grey), -1, 0), strict=True)
+    )
+    np.testing.assert_allclose(found["refined_entropy"], entropy(refined[0]) / math.log(2), 1e-5)
+    np.testing.assert_array_equal(found["branches"], branch_divergence(coarse[0], refined[0]))
+    np.testing.assert_array_equal(found["local_contrast"], local_contrast(grey))
+    sure = np.stack([np.ones((20, 24)), np.zeros((20, 24))]).astype(np.float32)[None]
+    flat = doubt_features(sure, sure, np.zeros((20, 24)))
+    assert np.isfinite(flat).all()
+    assert flat[..., FEATURES.index("edge_distance")].min() == 1
+
+
+def test_local_contrast_is_relative_and_peaks_at_an_edge() -> None:
+    grey = np.zeros((40, 40))
+    grey[:, 20:] = 1
+    found = local_contrast(grey)
+    np.testing.assert_allclose(found, local_contrast(300 * grey + 7), atol=1e-5)
+    assert found[20, 20] == pytest.approx(1.0, abs=0.02)
+    assert found[20, 5] < 1e-3

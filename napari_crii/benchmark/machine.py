@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 _CPU_TABLE = Path("/proc/cpuinfo")
+_STATUS = Path("/proc/self/status")
+_PEAK_RESET = Path("/proc/self/clear_refs")
 
 
 def describe_machine() -> dict[str, Any]:
@@ -40,3 +43,19 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def start_peak() -> None:
+    """Begin to measure this process's peak memory anew, where the system can."""
+    with suppress(OSError):
+        _PEAK_RESET.write_text("5")
+
+
+def peak_megabytes() -> float | None:
+    """Return the peak resident memory since `start_peak`, in MB; None where it is not known."""
+    try:
+        lines = _STATUS.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    kilobytes = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+    return round(int(kilobytes[0]) * 1024 / 1e6, 1) if kilobytes else None

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from napari_crii.cli._benchmark_errors import errors
+from napari_crii.cli._benchmark_ssl import ssl
 from napari_crii.cli._display import has_display
 from napari_crii.cli._loading import loading
 from napari_crii.cli._output import Advance, JsonOption, note, progress_bar, write_json
@@ -137,6 +139,15 @@ def crossval(
     _report_folds(plan, out, table, as_json)
 
 
+app.command(
+    epilog="Example: napari-crii benchmark ssl --images scans --labels masks --labelled 0.04 "
+    "--out few.jsonl"
+)(ssl)
+app.command(
+    epilog="Example: napari-crii benchmark errors --images scans --labels masks --out errors.jsonl"
+)(errors)
+
+
 @app.command(epilog="Example: napari-crii benchmark latency --part proposal --json")
 def latency(
     parts: Parts = "proposal,window",
@@ -176,7 +187,9 @@ def _report_folds(plan: CrossValidation, out: Path, table: Path, as_json: bool) 
 
     with progress_bar("learning") as advance:
         runs = cross_validate(plan, out, lambda done, total: advance(done, total, ""))
-    _write_text(table, report_page(plan, runs))
+    from napari_crii.cli._written import write_text
+
+    write_text(table, report_page(plan, runs))
     refined, coarse = summary(runs), summary(runs, "dice_coarse")
     if as_json:
         files = {"runs": str(out), "table": str(table)}
@@ -189,19 +202,6 @@ def _report_folds(plan: CrossValidation, out: Path, table: Path, as_json: bool) 
             f"worst {s['worst']:.3f} ({s['worst_patient']})"
         )
     note(f"Written: {out}, {table}")
-
-
-def _write_text(path: Path, text: str) -> None:
-    from napari_crii.io.atomic import atomic_write
-
-    def write(beside: Path) -> None:
-        beside.write_text(text, encoding="utf-8")
-
-    def verify(beside: Path) -> None:
-        if beside.read_text(encoding="utf-8") != text:
-            raise WriteError("it reads differently from what was written")
-
-    atomic_write(path, write, verify)
 
 
 def _wanted_parts(text: str) -> set[str]:

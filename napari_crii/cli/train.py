@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from napari_crii.checkpoint import Checkpoint
     from napari_crii.preprocessing import Preprocessing
     from napari_crii.training import Event, Finished, TrainingSlice
+    from napari_crii.training.method import MethodConfig
 
 _SUFFIX = ".safetensors"
 
@@ -53,6 +54,23 @@ Without = Annotated[
     typer.Option(
         metavar="PATIENT,PATIENT", help="Patients of --groups to leave out, to test on later."
     ),
+]
+Unlabelled = Annotated[
+    Path | None,
+    typer.Option(
+        readable=False, metavar="DIR", help="Folder of scans to learn from without masks."
+    ),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="sup, faithful or plus; without it plus with --unlabelled, else sup.",
+    ),
+]
+OneObject = Annotated[
+    bool,
+    typer.Option("--one-object", help="Each class is one connected object in every slice."),
 ]
 Half = Annotated[bool, typer.Option("--half", help="Store 16-bit weights: half the size.")]
 
@@ -73,6 +91,9 @@ class _Run:
     recipe: RecipeChoice
     half: bool
     without: frozenset[str]
+    unlabelled: Path | None
+    preset: str
+    method: MethodConfig
 
 
 def train(
@@ -93,14 +114,22 @@ def train(
     adaptive_contrast: AdaptiveContrast = False,
     half: Half = False,
     without: Without = None,
+    unlabelled: Unlabelled = None,
+    preset: Preset = None,
+    one_object: OneObject = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a network from scratch on every slice of every scan that has a mask."""
+    """Train a network from scratch on every slice of every scan that has a mask.
+
+    With --unlabelled it learns from scans without masks, too; those of that folder that have a
+    mask in --labels, or whose patient is left out, take no part.
+    """
     from napari_crii.cli._folders import require_writable
 
     if output.suffix.lower() != _SUFFIX:
         raise WriteError(f"{output} is no name for a checkpoint: it must end in {_SUFFIX}")
     require_writable(output.parent)
+    chosen = preset or ("sup" if unlabelled is None else "plus")
     run = _Run(
         images=images,
         labels=labels,
@@ -116,6 +145,9 @@ def train(
         ),
         half=half,
         without=_patients(without, groups),
+        unlabelled=unlabelled,
+        preset=chosen,
+        method=_method(chosen, unlabelled, one_object),
     )
     say_what_is_left_out(images, labels)
     report = _train(run)
@@ -134,6 +166,22 @@ def _patients(without: str | None, groups: Path | None) -> frozenset[str]:
     if groups is None:
         raise TrainingError("--without needs --groups, the table that says whose scan is whose")
     return frozenset(names_in(without, "patients to leave out"))
+
+
+def _method(name: str, unlabelled: Path | None, one_object: bool) -> MethodConfig:
+    """Return the method, of which a folder of unlabelled scans must make sense.
+
+    Raises
+    ------
+    TrainingError
+        If there is no such preset, or it would not look at that folder.
+    """
+    from napari_crii.training.method import preset
+
+    found = preset(name)
+    if unlabelled is not None and not found.unlabelled:
+        raise TrainingError(f"the preset {name} learns nothing from --unlabelled: choose plus")
+    return replace(found, largest_component=one_object)
 
 
 def finished(events: Iterable[Event], advance: Advance) -> tuple[Finished, float]:
@@ -169,6 +217,9 @@ def _train(run: _Run) -> dict[str, Any]:
     recipe = recipe_of(run.images, run.labels, run.recipe)
     data = _load(run, recipe)
     facts = provenance(run.images, data, run.iterations, run.seed)
+    if run.preset != "sup":
+        facts["preset"] = run.preset
+        facts["unlabelled_slices"] = len(data) - facts["slices"]
     if run.without:
         facts["without"] = {"count": len(run.without), "patients": sorted(run.without)}
     fresh = new_checkpoint(numbered_classes(list(run.classes)), recipe, run.seed, facts)
@@ -177,6 +228,7 @@ def _train(run: _Run) -> dict[str, Any]:
         crop=run.crop,
         mirror_axes=recipe.mirror_axes,
         mixed_precision=run.mixed_precision,
+        method=run.method,
     )
     with progress_bar("learning") as advance:
         events = fit(fresh.network, data, config, np.random.default_rng(run.seed))
@@ -200,7 +252,25 @@ def _load(run: _Run, recipe: Preprocessing) -> list[TrainingSlice]:
     data = leave_out(data, run.without)
     if not any(bool((item.label > 0).any()) for item in data):
         raise TrainingError(f"the masks in {run.labels} are all empty: there is nothing to learn")
-    return data
+    return data + _load_unlabelled(run, recipe)
+
+
+def _load_unlabelled(run: _Run, recipe: Preprocessing) -> list[TrainingSlice]:
+    from napari_crii.io.pairs import scans_by_stem
+    from napari_crii.training.folder import load_unlabelled
+
+    if run.unlabelled is None:
+        return []
+    masked = scans_by_stem(run.labels).keys()
+    with progress_bar("reading") as advance:
+        data = load_unlabelled(
+            run.unlabelled,
+            recipe,
+            run.groups,
+            masked,
+            lambda done, total: advance(done, total, ""),
+        )
+    return [item for item in data if item.patient not in run.without]
 
 
 def leave_out(data: list[TrainingSlice], without: frozenset[str]) -> list[TrainingSlice]:
@@ -227,11 +297,12 @@ def provenance(
     images: Path, data: list[TrainingSlice], iterations: int, seed: int
 ) -> dict[str, Any]:
     """Return where weights come from: facts only, no path; patients only left out by name."""
+    labelled = [item for item in data if bool((item.weight > 0).any())]
     return {
         "command": "napari-crii train",
         "data": images.absolute().name,
-        "slices": len(data),
-        "patients": len({item.patient for item in data}),
+        "slices": len(labelled),
+        "patients": len({item.patient for item in labelled}),
         "iterations": iterations,
         "seed": seed,
         "version": version(),

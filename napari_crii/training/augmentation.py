@@ -68,6 +68,17 @@ def draw_placement(
     return Placement(center, matrix, bend)
 
 
+def draw_weak_placement(
+    rng: np.random.Generator, center: tuple[float, float], mirror_axes: tuple[int, ...] = (0, 1)
+) -> Placement:
+    """Draw mirror and, for half of the crops, a rotation of up to 20 degrees."""
+    angle = rng.uniform(-1, 1) * np.radians(20.0) * (rng.random() < 0.5)
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    mirror = np.array([-1.0 if a in mirror_axes and rng.random() < 0.5 else 1.0 for a in (0, 1)])
+    flat = np.zeros((2, _DEFORMATION_GRID, _DEFORMATION_GRID))
+    return Placement(center, rotation @ np.diag(mirror), flat)
+
+
 def draw_photometry(rng: np.random.Generator) -> Photometry:
     """Draw contrast, brightness, gamma, and sometimes blur and noise."""
     return Photometry(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from napari_crii.errors import TrainingError
+from napari_crii.training.method import SUP, MethodConfig
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,13 @@ class TrainingConfig:
     mixed_precision
         Compute the network in bfloat16 where that loses nothing (autocast); weights, losses and
         the optimiser stay in float32. Faster on processors and GPUs that know the type.
+    centred
+        Crops lie at the middle of the slice, give or take a 24th of their side, instead of on
+        foreground or anywhere.
+    strong
+        Augment labelled crops by everything there is; else by mirror and small rotation.
+    method
+        Which losses act: a preset, or one of one's own.
     """
 
     iterations: int = 1500
@@ -45,6 +53,9 @@ class TrainingConfig:
     replay: float = 0.5
     mirror_axes: tuple[int, ...] = (0, 1)
     mixed_precision: bool = False
+    centred: bool = False
+    strong: bool = True
+    method: MethodConfig = SUP
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot run."""

@@ -7,15 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from napari_crii.errors import TrainingError
-from napari_crii.losses import segmentation_loss
 from napari_crii.networks import CRIINet, seeded
 from napari_crii.training.config import TrainingConfig
 from napari_crii.training.data import TrainingSlice
 from napari_crii.training.events import Event, Finished, FinishReason, Stepped
-from napari_crii.training.sampling import BatchSampler
+from napari_crii.training.objectives import CoarseRefined, Objective, Step
+from napari_crii.training.streams import Batch, StreamSampler, require_slices
 
 _LONGEST_GRADIENT = 5.0
 
@@ -34,7 +33,9 @@ def fit(
     network
         Trained where it is: its device is the training device.
     data
-        Slices with dense or partial masks, at least one of them with an annotated pixel.
+        Slices with dense or partial masks, at least one of them with an annotated pixel. Slices
+        whose weight is 0 everywhere are the unlabelled ones; ``config.method`` says whether
+        they are learnt from, and how. They may differ in size.
     rng
         The only source of randomness: the same one gives the same weights on one device.
     stop
@@ -49,66 +50,95 @@ def fit(
     Raises
     ------
     TrainingError
-        If nothing is annotated, or slices and network differ in channels.
+        If nothing is annotated, slices and network differ in channels, or a weighted label is
+        not a class.
     """
-    require_learnable(network, data)
-    before = copy.deepcopy(network.state_dict())
-    average = copy.deepcopy(network).eval()
-    sampler = BatchSampler(data, config, rng)
-    step = _Step(network, config)
-    network.train()
-    reason, message, done = FinishReason.COMPLETED, "", 0
-    for index in range(config.iterations):
-        if stop():
-            reason = FinishReason.STOPPED
-            break
-        loss = step(sampler.draw(), index, seed=int(rng.integers(2**62)))
-        if not np.isfinite(loss):
-            reason = FinishReason.FAILED
-            message = f"the loss or its gradient became {loss} at step {index + 1}"
-            break
-        done = index + 1
-        _follow(average, network, min(config.ema_decay, (1 + index) / (10 + index)))
-        yield Stepped(done, config.iterations, loss)
-    if not all(bool(torch.isfinite(p).all()) for p in average.parameters()):
-        reason, message = FinishReason.FAILED, "the weights are no longer finite numbers"
-    network.load_state_dict(before if reason is FinishReason.FAILED else average.state_dict())
-    network.eval()
-    yield Finished(reason, done, message)
+    require_slices(data, network.config.in_channels, network.config.classes)
+    objective = CoarseRefined(config.method, network.config.classes)
+    yield from Learner(network, objective, StreamSampler(data, config, rng), config, rng).run(stop)
 
 
-def require_learnable(network: CRIINet, data: Sequence[TrainingSlice]) -> None:
-    """Raise `TrainingError` unless something is annotated and fits the network."""
-    if not any(bool((item.weight > 0).any()) for item in data):
-        raise TrainingError("nothing is annotated, so there is nothing to learn from")
-    wrong = [d.image.shape[0] for d in data if d.image.shape[0] != network.config.in_channels]
-    if wrong:
-        raise TrainingError(
-            f"the network expects {network.config.in_channels} channels, a slice has {wrong[0]}"
-        )
+class Learner:
+    """A network that learns by an objective, followed by the average of its weights.
+
+    Parameters
+    ----------
+    network
+        Trained where it is.
+    objective
+        What each step minimises.
+    sampler
+        Draws the batches.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        objective: Objective,
+        sampler: StreamSampler,
+        config: TrainingConfig,
+        rng: np.random.Generator,
+    ) -> None:
+        self.network = network
+        self.average = copy.deepcopy(network).eval()
+        self._sampler = sampler
+        self._config = config
+        self._rng = rng
+        self._step = _Step(network, self.average, objective, config)
+
+    def run(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+        """Take every step; yields and ends as `fit` does."""
+        before = copy.deepcopy(self.network.state_dict())
+        config, network, average = self._config, self.network, self.average
+        network.train()
+        reason, message, done = FinishReason.COMPLETED, "", 0
+        for index in range(config.iterations):
+            if stop():
+                reason = FinishReason.STOPPED
+                break
+            loss = self._step(self._sampler.draw(), index, seed=int(self._rng.integers(2**62)))
+            if not np.isfinite(loss):
+                reason = FinishReason.FAILED
+                message = f"the loss or its gradient became {loss} at step {index + 1}"
+                break
+            done = index + 1
+            _follow(average, network, min(config.ema_decay, (1 + index) / (10 + index)))
+            yield Stepped(done, config.iterations, loss)
+        if not all(bool(torch.isfinite(p).all()) for p in average.parameters()):
+            reason, message = FinishReason.FAILED, "the weights are no longer finite numbers"
+        network.load_state_dict(before if reason is FinishReason.FAILED else average.state_dict())
+        network.eval()
+        yield Finished(reason, done, message)
 
 
 class _Step:
     """One optimiser step, with its learning-rate schedule."""
 
-    def __init__(self, network: CRIINet, config: TrainingConfig) -> None:
+    def __init__(
+        self, network: nn.Module, average: nn.Module, objective: Objective, config: TrainingConfig
+    ) -> None:
         self._network = network
+        self._average = average
+        self._objective = objective
         self._config = config
         self._device = next(network.parameters()).device
         self._optimiser = torch.optim.AdamW(
             network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
 
-    def __call__(self, batch: tuple[Tensor, Tensor, Tensor], index: int, seed: int) -> float:
+    def __call__(self, batch: Batch, index: int, seed: int) -> float:
         """Take the step and return the loss; a non-finite loss or gradient changes nothing."""
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate(index, self._config)
-        images, labels, weights = (part.to(self._device) for part in batch)
-        images = images.contiguous(memory_format=torch.channels_last)
-        with seeded(seed, self._device), self._autocast():
-            logits = self._network(images)
-        loss = segmentation_loss(logits.coarse.float(), labels, weights)
-        loss = loss + segmentation_loss(logits.refined.float(), labels, weights)
+        step = Step(
+            self._network,
+            self._average,
+            batch.to(self._device),
+            index / self._config.iterations,
+            self._config.mixed_precision,
+        )
+        with seeded(seed, self._device):
+            loss = self._objective(step)
         value = float(loss.detach())
         if not np.isfinite(value):
             return value
@@ -120,10 +150,6 @@ class _Step:
         self._optimiser.step()
         return value
 
-    def _autocast(self) -> torch.autocast:
-        mixed = self._config.mixed_precision
-        return torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=mixed)
-
 
 def learning_rate(index: int, config: TrainingConfig) -> float:
     """Return the learning rate of step `index`: linear warm-up, then polynomial decay."""
@@ -132,7 +158,7 @@ def learning_rate(index: int, config: TrainingConfig) -> float:
 
 
 @torch.no_grad()
-def _follow(average: CRIINet, network: CRIINet, decay: float) -> None:
+def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Move the averaged weights towards the network's; young averages move faster."""
     theirs: list[Tensor] = list(network.parameters())
     ours: list[Tensor] = list(average.parameters())

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from napari_crii.errors import TrainingError
+from napari_crii.errors import ScanError, TrainingError
 from napari_crii.io import read_mask, read_scan
-from napari_crii.io.pairs import pair_files, scan_stem
+from napari_crii.io.pairs import pair_files, scan_stem, scans_by_stem
 from napari_crii.preprocessing import Preprocessing
 from napari_crii.training.data import TrainingSlice, from_volume
 
@@ -60,6 +61,44 @@ def load_folder(
         patient = scan_stem(scan) if groups is None else _patient(patients, scan, groups)
         slices += from_volume(volume, _merged(said, count), recipe, count, patient)
         progress(done, len(pairs))
+    return slices
+
+
+def load_unlabelled(
+    folder: Path,
+    recipe: Preprocessing,
+    groups: Path | None = None,
+    besides: Collection[str] = (),
+    progress: Progress = lambda done, total: None,
+) -> list[TrainingSlice]:
+    """Read every scan of a folder, all slices of it, as slices that nobody annotated.
+
+    Parameters
+    ----------
+    groups
+        As in `load_folder`; a scan that it does not name is a patient of its own.
+    besides
+        Stems of scans to leave out, such as those that have a mask.
+
+    Raises
+    ------
+    ScanError, CheckpointError
+        If the folder holds no such scan, or one cannot be read or has other channels.
+    """
+    scans = {stem: path for stem, path in scans_by_stem(folder).items() if stem not in besides}
+    if not scans:
+        raise ScanError(f"{folder} holds no scan to learn from without a mask")
+    patients = {} if groups is None else read_groups(groups)
+    slices: list[TrainingSlice] = []
+    for done, (stem, path) in enumerate(scans.items(), start=1):
+        volume = replace(read_scan(path), name=path.name)
+        recipe.require(volume)
+        patient = patients.get(stem) or stem
+        for index in range(volume.slice_count):
+            image = torch.from_numpy(recipe.slice_input(volume, index))
+            label = torch.zeros(image.shape[1:], dtype=torch.int64)
+            slices.append(TrainingSlice(image, label, torch.zeros(image.shape[1:]), patient))
+        progress(done, len(scans))
     return slices
 
 

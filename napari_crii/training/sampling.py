@@ -9,11 +9,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_crii.training.augmentation import adjust, crop, draw_photometry, draw_placement
+from napari_crii.training.augmentation import (
+    adjust,
+    crop,
+    draw_photometry,
+    draw_placement,
+    draw_weak_placement,
+)
 from napari_crii.training.config import TrainingConfig
 from napari_crii.training.data import TrainingSlice
 
 Batch = tuple[Tensor, Tensor, Tensor]
+
+_CENTRED_SLACK = 24
 
 
 class BatchSampler:
@@ -45,12 +53,29 @@ class BatchSampler:
         return pool[int(self._rng.integers(len(pool)))]
 
     def _crop(self, item: TrainingSlice) -> tuple[Tensor, Tensor, Tensor]:
-        placement = draw_placement(self._rng, self._center(item), self._config.mirror_axes)
+        center = self._center(item)
+        if not self._config.strong:
+            weak = draw_weak_placement(self._rng, center, self._config.mirror_axes)
+            return crop(item, weak, self._config.crop)
+        placement = draw_placement(self._rng, center, self._config.mirror_axes)
         image, label, weight = crop(item, placement, self._config.crop)
         return adjust(image, draw_photometry(self._rng), self._noise), label, weight
 
+    def anywhere(self, item: TrainingSlice) -> tuple[float, float]:
+        """Return the centre of a crop anywhere in a slice, or near its middle if so configured."""
+        shape = np.array(item.label.shape, dtype=float)
+        if self._config.centred:
+            reach = self._config.crop / _CENTRED_SLACK
+            point = (shape - 1) / 2 + self._rng.uniform(-reach, reach, 2)
+        else:
+            inner = np.minimum(self._config.crop, shape) / 2
+            point = self._rng.uniform(inner, shape - inner)
+        return float(point[0]), float(point[1])
+
     def _center(self, item: TrainingSlice) -> tuple[float, float]:
         """Return a point near foreground, or anywhere annotated, from where a crop sees it."""
+        if self._config.centred:
+            return self.anywhere(item)
         foreground, (first, last) = self._places[item]
         shape = np.array(item.label.shape, dtype=float)
         inner = np.minimum(self._config.crop, shape) / 2

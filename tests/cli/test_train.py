@@ -177,3 +177,52 @@ def test_patients_who_cannot_be_left_out_are_refused(
     text = refused("train", *folders, "-o", tmp_path / "w.safetensors", "--without", "SC-1")
     assert "--without needs --groups" in text
     assert not (tmp_path / "w.safetensors").exists()
+
+
+@pytest.fixture
+def pool(phantom_folder: Path, scan_file: Path, tmp_path: Path) -> Path:
+    """Return a folder with the scan that has a mask, and one that has none."""
+    folder = tmp_path / "pool"
+    folder.mkdir()
+    for name in ("one", "other"):
+        shutil.copy(scan_file, folder / f"{name}.nii.gz")
+    return folder
+
+
+@pytest.mark.parametrize("preset", ["plus", "faithful", None])
+def test_scans_without_masks_are_learnt_from(
+    as_json, folders, pool: Path, tmp_path: Path, preset: str | None
+) -> None:
+    path = tmp_path / "w.safetensors"
+    chosen = () if preset is None else ("--preset", preset)
+    report = as_json("train", *folders, "-o", path, "--unlabelled", pool, "--crop", 32, *chosen)
+    assert (report["slices"], report["patients"]) == (6, 1)
+    card = read_checkpoint_info(path)
+    assert card.provenance["unlabelled_slices"] == 6
+    assert card.provenance["preset"] == (preset or "plus")
+
+
+def test_a_patient_left_out_is_not_learnt_from_without_a_mask_either(
+    as_json, two_patients, scan_file: Path, tmp_path: Path
+) -> None:
+    pool = tmp_path / "pool"
+    pool.mkdir()
+    for name in ("later", "apart"):
+        shutil.copy(scan_file, pool / f"{name}.nii.gz")
+    groups = tmp_path / "data" / "groups.csv"
+    groups.write_text(groups.read_text() + "later.nii.gz,SC-2\n")
+    as_json("train", *two_patients, "--without", "SC-2", "--unlabelled", pool, "--crop", 32)
+    assert read_checkpoint_info(tmp_path / "w.safetensors").provenance["unlabelled_slices"] == 6
+
+
+def test_a_preset_that_cannot_be_met_is_refused(
+    refused, folders, pool: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "w.safetensors"
+    assert "no preset 'best'" in refused("train", *folders, "-o", out, "--preset", "best")
+    text = refused("train", *folders, "-o", out, "--preset", "sup", "--unlabelled", pool)
+    assert "the preset sup learns nothing from --unlabelled" in text
+    (pool / "other.nii.gz").unlink()
+    text = refused("train", *folders, "-o", out, "--unlabelled", pool)
+    assert "pool holds no scan to learn from without a mask" in text
+    assert not out.exists()

@@ -27,6 +27,7 @@ from tests.factories import disc_slice, small_network
 
 # The package's `fit` is the function; the module bears the same name.
 LOOP = importlib.import_module("napari_crii.training.fit")
+OBJECTIVES = importlib.import_module("napari_crii.training.objectives")
 SHORT = TrainingConfig(iterations=4, batch=2, crop=32)
 
 
@@ -101,7 +102,7 @@ def test_a_loss_that_is_no_number_fails_and_brings_the_old_weights_back(
         calls.append(1)
         return parts[0].mean() * (float("nan") if len(calls) > 2 * (at - 1) else 1.0)
 
-    monkeypatch.setattr(LOOP, "segmentation_loss", poisoned)
+    monkeypatch.setattr(OBJECTIVES, "segmentation_loss", poisoned)
     events = run(network, slices())
     assert isinstance(events[-1], Finished)
     assert events[-1].reason is FinishReason.FAILED
@@ -121,7 +122,7 @@ def test_a_gradient_that_is_no_number_fails_even_at_the_last_step(
         # The derivative of the root at 0 is infinite, its value is not.
         return (parts[0].mean() * 0).abs().sqrt() if len(calls) > 2 * (at - 1) else parts[0].mean()
 
-    monkeypatch.setattr(LOOP, "segmentation_loss", poisoned)
+    monkeypatch.setattr(OBJECTIVES, "segmentation_loss", poisoned)
     events = run(network, slices())
     assert events[-1].reason is FinishReason.FAILED  # type: ignore[union-attr]
     assert same_weights(network, small_network())

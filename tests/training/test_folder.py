@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_crii.errors import ScanError, TrainingError
+from napari_crii.errors import CheckpointError, ScanError, TrainingError
 from napari_crii.preprocessing import Preprocessing
-from napari_crii.training.folder import load_folder, read_groups
+from napari_crii.training.folder import load_folder, load_unlabelled, read_groups
 
 
 @pytest.fixture
@@ -70,3 +70,24 @@ def test_a_damaged_scan_is_named(folders: tuple[Path, Path]) -> None:
     damaged.write_bytes(damaged.read_bytes()[:100])
     with pytest.raises(ScanError, match=r"b\.png"):
         load_folder(*folders, Preprocessing())
+
+
+def test_scans_without_masks_carry_no_weight(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    groups = tmp_path / "groups.csv"
+    groups.write_text("file,patient\na.png,p1\n")
+    told: list[tuple[int, int]] = []
+    data = load_unlabelled(
+        folders[0], Preprocessing(), groups, progress=lambda *step: told.append(step)
+    )
+    assert [item.patient for item in data] == ["p1", "b"]
+    assert all(item.image.shape == (1, 20, 30) for item in data)
+    assert not any(bool(item.weight.any()) for item in data)
+    assert told == [(1, 2), (2, 2)]
+    assert [d.patient for d in load_unlabelled(folders[0], Preprocessing(), besides=["a"])] == ["b"]
+
+
+def test_nothing_to_learn_from_without_masks_is_refused(folders: tuple[Path, Path]) -> None:
+    with pytest.raises(ScanError, match="holds no scan to learn from without a mask"):
+        load_unlabelled(folders[0], Preprocessing(), besides=["a", "b"])
+    with pytest.raises(CheckpointError, match=r"a\.png has grey values"):
+        load_unlabelled(folders[0], Preprocessing(channels=3))

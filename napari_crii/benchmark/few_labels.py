@@ -1,0 +1,198 @@
+"""Who is labelled, who is tested, and how well: the material of the comparison with few labels."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+from torch.nn import functional
+
+from napari_crii.benchmark.crossval import deal_patients
+from napari_crii.disagreement import contrast_to_noise
+from napari_crii.errors import TrainingError
+from napari_crii.metrics import dice, evaluate
+from napari_crii.training.data import TrainingSlice
+from napari_crii.training.streams import without_labels
+
+BAND = 3
+SURROUND = 5
+HARD_SHARE = 1 / 3
+
+Segment = Callable[[Tensor], Tensor]
+Scores = dict[str, float | list[float] | dict[str, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Slices of one draw and fold; no patient occurs twice."""
+
+    labelled: list[TrainingSlice]
+    unlabelled: list[TrainingSlice]
+    tested: list[TrainingSlice]
+
+    @property
+    def training(self) -> list[TrainingSlice]:
+        """What a semi-supervised method sees: the pool without its labels."""
+        return self.labelled + without_labels(self.unlabelled)
+
+
+def split_patients(
+    data: Sequence[TrainingSlice], share: float, draw: int, fold: int, folds: int
+) -> Split:
+    """Deal patients to folds, always alike, and draw which of the others are labelled.
+
+    Parameters
+    ----------
+    share
+        Of the training patients that are labelled, at least one.
+
+    Raises
+    ------
+    TrainingError
+        If patients cannot be dealt, none is left unlabelled, there is no such fold, or those
+        drawn show no foreground.
+    """
+    if not 0 < share <= 1:
+        raise TrainingError(f"the labelled share {share} does not lie between 0 and 1")
+    if not 0 <= fold < folds:
+        raise TrainingError(
+            f"there is no fold {fold}: with {folds} folds they are 0 to {folds - 1}"
+        )
+    patients = {item.patient for item in data}
+    tested = deal_patients(patients, folds, seed=0)[fold]
+    others = np.random.default_rng([draw, fold]).permutation(sorted(patients - tested))
+    count = max(1, round(share * len(others)))
+    if count == len(others):
+        raise TrainingError(
+            f"with a share of {share} all {count} training patients are labelled: "
+            "nobody is left to learn from without labels"
+        )
+    chosen = {str(p) for p in others[:count]}
+    split = Split(
+        [s for s in data if s.patient in chosen],
+        [s for s in data if s.patient not in chosen | tested],
+        [s for s in data if s.patient in tested],
+    )
+    if not any(bool((s.label > 0).any()) for s in split.labelled):
+        raise TrainingError(f"the labelled patients of draw {draw}, fold {fold} show no foreground")
+    return split
+
+
+def centre_field(item: TrainingSlice, size: int) -> TrainingSlice:
+    """Return the central field (size, size); beyond the slice the border repeats, of weight 0."""
+    height, width = item.label.shape
+    top, left = (height - size) // 2, (width - size) // 2
+    pad = (-left, left + size - width, -top, top + size - height)
+    image = functional.pad(item.image[None], pad, mode="replicate")[0]
+    return replace(
+        item,
+        image=image.contiguous(),
+        label=functional.pad(item.label, pad).contiguous(),
+        weight=functional.pad(item.weight, pad).contiguous(),
+    )
+
+
+def mean_shape(labelled: Sequence[TrainingSlice], classes: int) -> Tensor:
+    """Return the most frequent class at each pixel of the labelled slices, (H, W)."""
+    masks = torch.stack([functional.one_hot(s.label, classes) for s in labelled])
+    return masks.float().mean(dim=0).argmax(dim=-1)
+
+
+def score_slices(tested: Sequence[TrainingSlice], segment: Segment, classes: int) -> Scores:
+    """Score a segmentation, patient by patient.
+
+    A patient's Dice of a class pools all of its slices; the boundary Dice counts only pixels
+    within 3 pixels of the true edge; surface measures are means over slices, in pixels, an
+    object missed or invented costing the diagonal; `hard_dice` is the mean over the third of the
+    slices whose objects stand out least.
+
+    Parameters
+    ----------
+    segment
+        Maps an image (C, H, W) to labels (H, W).
+    """
+    pairs = [(segment(s.image).numpy(), s) for s in tested]
+    by_patient: dict[str, list[int]] = defaultdict(list)
+    for index, item in enumerate(tested):
+        by_patient[item.patient].append(index)
+    patients = {
+        name: _patient([pairs[i] for i in which], classes) for name, which in by_patient.items()
+    }
+    per_class = np.array([scores for scores, _ in patients.values()])
+    surfaces = np.array([_surface(guess, item, classes) for guess, item in pairs])
+    return {
+        "dice": _rounded(per_class.mean()),
+        "dice_per_class": [_rounded(value) for value in per_class.mean(axis=0)],
+        "hard_dice": _hard_dice(pairs, classes),
+        "boundary_dice": _rounded(np.mean([band for _, band in patients.values()])),
+        **dict(zip(("nsd1", "nsd2", "hd95"), map(_rounded, surfaces.mean(axis=0)), strict=True)),
+        "patients": {name: _rounded(np.mean(scores)) for name, (scores, _) in patients.items()},
+    }
+
+
+def _patient(
+    pairs: list[tuple[NDArray[np.integer], TrainingSlice]], classes: int
+) -> tuple[list[float], float]:
+    """Return the Dice per class, and the mean one near true edges."""
+    guess = np.stack([g for g, _ in pairs])
+    truth = np.stack([item.label.numpy() for _, item in pairs])
+    said = np.stack([item.weight.numpy() > 0 for _, item in pairs])
+    whole, band = [], []
+    for k in range(1, classes):
+        a, b = (guess == k) & said, (truth == k) & said
+        near = said & np.stack([_near_edge(mask) for mask in b])
+        whole.append(dice(a, b))
+        band.append(dice(a & near, b & near))
+    return whole, float(np.mean(band))
+
+
+def _near_edge(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    edge = mask & ~ndimage.binary_erosion(mask)
+    if not edge.any():
+        return np.zeros_like(mask)
+    return np.asarray(ndimage.distance_transform_edt(~edge) <= BAND)
+
+
+def _surface(
+    guess: NDArray[np.integer], item: TrainingSlice, classes: int
+) -> tuple[float, float, float]:
+    truth, unit = item.label.numpy(), (1.0, 1.0)
+    diagonal = float(np.hypot(*truth.shape))
+    found = evaluate(guess, truth, unit, range(1, classes), tolerance_mm=1.0)
+    far = evaluate(guess, truth, unit, range(1, classes), tolerance_mm=2.0)
+    return (
+        float(np.mean([s.nsd for s in found.values()])),
+        float(np.mean([s.nsd for s in far.values()])),
+        float(np.mean([min(s.hd95, diagonal) for s in found.values()])),
+    )
+
+
+def _hard_dice(pairs: list[tuple[NDArray[np.integer], TrainingSlice]], classes: int) -> float:
+    """Return the mean Dice of the third of the objects whose contrast is lowest."""
+    found = []
+    for guess, item in pairs:
+        for k in range(1, classes):
+            truth = item.label.numpy() == k
+            if truth.any():
+                found.append((object_contrast(item, truth), dice(guess == k, truth)))
+    found.sort()
+    kept = found[: max(1, round(HARD_SHARE * len(found)))]
+    return _rounded(np.mean([score for _, score in kept])) if kept else 0.0
+
+
+def object_contrast(item: TrainingSlice, truth: NDArray[np.bool_]) -> float:
+    """Return the contrast-to-noise ratio of an object (H, W) and a ring of 5 pixels around it."""
+    grey = item.image.numpy().mean(axis=0)
+    around = ndimage.binary_dilation(truth, iterations=SURROUND)
+    return contrast_to_noise(grey[around], truth[around])
+
+
+def _rounded(value: Any) -> float:
+    return round(float(value), 4)

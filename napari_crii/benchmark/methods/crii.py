@@ -1,0 +1,39 @@
+"""Ours: the presets `faithful` and `plus`, and `plus` without or with one ingredient."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torch import Tensor
+
+from napari_crii.benchmark.methods.method import Method, Setting
+from napari_crii.networks import CRIINet
+from napari_crii.training.method import FAITHFUL, PLUS, MethodConfig
+from napari_crii.training.objectives import CoarseRefined, Objective
+
+
+def crii_method(config: MethodConfig) -> Method:
+    """Return CRII-Net trained by a configuration; the refined output is tested."""
+
+    def objective(setting: Setting) -> Objective:
+        own = replace(config, largest_component=setting.largest_component)
+        return CoarseRefined(own, setting.classes)
+
+    return Method(CRIINet, objective, unlabelled=config.unlabelled, logits=refined_logits)
+
+
+def refined_logits(network: CRIINet, images: Tensor) -> Tensor:
+    """Return the refined output."""
+    logits: Tensor = network(images).refined
+    return logits
+
+
+CRII = {
+    "faithful": crii_method(FAITHFUL),
+    "plus": crii_method(PLUS),
+    "crii_sup": crii_method(MethodConfig()),
+    "plus_without_fading": crii_method(replace(PLUS, low_contrast=0.0)),
+    "plus_one_view": crii_method(replace(PLUS, views=1)),
+    "plus_with_ranked": crii_method(replace(PLUS, intra=0.1, inter=0.1)),
+    "faithful_without_ranked": crii_method(replace(FAITHFUL, intra=0.0, inter=0.0)),
+}

@@ -1,0 +1,147 @@
+"""What a comparison with few labels comes to: a Markdown table and a plot."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from napari_crii.benchmark.runs import Run
+from napari_crii.benchmark.ssl import BUDGETS, scored_at
+from napari_crii.benchmark.table import markdown_table
+
+OURS = "plus"
+_RESAMPLES = 2000
+_HEAD = (
+    "method", "runs", "Dice", "spread", "at 50 %", "at 25 %", "low contrast", "boundary",
+    "NSD 1", "NSD 2", "HD95", "plus - method", "s per step", "MB",
+)  # fmt: skip
+_BELOW = (
+    "Dice: mean over patients of all draws; spread: standard deviation over draws. Surface "
+    "measures in pixels. plus - method: paired by patient and draw, with a 95 % interval that "
+    "resamples patients within draws. s per step: processor seconds."
+)
+
+
+def ssl_table(runs: Sequence[Run]) -> str:
+    """Return a row per method, in Markdown."""
+    by_budget = {budget: scored_at(runs, budget) for budget in BUDGETS}
+    final = by_budget[1.0]
+    rows = []
+    for name, of_method in final.items():
+        early = [_mean(by_budget[b].get(name, []), "dice") for b in (0.5, 0.25)]
+        measures = [
+            f"{_mean(of_method, field):.3f}"
+            for field in ("hard_dice", "boundary_dice", "nsd1", "nsd2")
+        ]
+        memory = [run["peak_mb"] for run in of_method if run["peak_mb"] is not None]
+        rows.append(
+            [
+                name,
+                str(len(of_method)),
+                f"{_mean(of_method, 'dice'):.3f}",
+                _spread(of_method),
+                *(f"{value:.3f}" for value in early),
+                *measures,
+                f"{_mean(of_method, 'hd95'):.1f}",
+                _difference(final.get(OURS, []), of_method) if name != OURS else "",
+                f"{_mean(of_method, 'seconds_per_iteration'):.2f}",
+                f"{max(memory):.0f}" if memory else "",
+            ]
+        )
+    return markdown_table(_HEAD, rows)
+
+
+def ssl_page(runs: Sequence[Run]) -> str:
+    """Return a Markdown page with the table and what it means."""
+    first = runs[0]
+    said = (
+        f"{first['iterations']} iterations of {first['settings']['training']['batch']} labelled "
+        f"crops, {100 * first['labelled']:g} % of the training patients labelled, draws "
+        f"{_listed(runs, 'draw')}, folds {_listed(runs, 'fold')} of "
+        f"{first['settings']['fold_count']}."
+    )
+    title = f"# Few labels on {first['data']}: {', '.join(first['settings']['classes'])}"
+    return "\n".join([title, "", said, "", ssl_table(runs), "", _BELOW, ""])
+
+
+def paired_difference(
+    ours: Sequence[Run], theirs: Sequence[Run], seed: int = 0
+) -> tuple[float, float, float] | None:
+    """Return the mean difference in Dice and its 95 % interval; None without a common patient.
+
+    Patients are resampled within draws, draws stay as they are.
+    """
+    mine, other = _by_draw(ours), _by_draw(theirs)
+    pairs = []
+    for draw in sorted(mine.keys() & other.keys()):
+        common = sorted(mine[draw].keys() & other[draw].keys())
+        if common:
+            pairs.append(np.array([mine[draw][p] - other[draw][p] for p in common]))
+    if not pairs:
+        return None
+    rng = np.random.default_rng(seed)
+    means = np.mean(
+        [d[rng.integers(len(d), size=(_RESAMPLES, len(d)))].mean(axis=1) for d in pairs], axis=0
+    )
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(np.mean([d.mean() for d in pairs])), float(low), float(high)
+
+
+def ssl_plot(runs: Sequence[Run]) -> Image.Image:
+    """Return a plot: a line per method, a dot per draw, a bar at the mean."""
+    final = scored_at(runs, 1.0)
+    left, width, row, top = 190, 620, 24, 34
+    image = Image.new("RGB", (left + width + 40, top + row * len(final) + 16), "white")
+    draw = ImageDraw.Draw(image)
+    bottom = top + row * len(final)
+    for tick in range(0, 11, 2):
+        x = left + width * tick / 10
+        draw.line((x, top, x, bottom), fill="#dddddd")
+        draw.text((x, 10), f"{tick / 10:.1f}", fill="#444444", anchor="ma")
+    draw.text((12, 10), "Dice", fill="#444444")
+    for index, (name, of_method) in enumerate(final.items()):
+        y = top + row * index + row // 2
+        color = "#d55e00" if name == OURS else "#0072b2"
+        draw.text((12, y), name, fill="black", anchor="lm")
+        for value in _draw_means(of_method):
+            x = left + width * value
+            draw.ellipse((x - 3, y - 3, x + 3, y + 3), outline=color)
+        x = left + width * _mean(of_method, "dice")
+        draw.rectangle((x - 1, y - 9, x + 1, y + 9), fill=color)
+    return image
+
+
+def _by_draw(runs: Sequence[Run]) -> dict[int, dict[str, float]]:
+    found: dict[int, dict[str, float]] = defaultdict(dict)
+    for run in runs:
+        found[run["draw"]].update(run["patients"])
+    return found
+
+
+def _draw_means(runs: Sequence[Run]) -> list[float]:
+    return [float(np.mean(list(patients.values()))) for patients in _by_draw(runs).values()]
+
+
+def _spread(runs: Sequence[Run]) -> str:
+    means = _draw_means(runs)
+    return f"{np.std(means, ddof=1):.3f}" if len(means) > 1 else ""
+
+
+def _mean(runs: Sequence[Run], field: str) -> float:
+    """Return the mean of a field; folds weigh by their patients."""
+    if not runs:
+        return float("nan")
+    weights = [len(run["patients"]) for run in runs]
+    return float(np.average([run[field] for run in runs], weights=weights))
+
+
+def _difference(ours: Sequence[Run], theirs: Sequence[Run]) -> str:
+    found = paired_difference(ours, theirs)
+    return "" if found is None else f"{found[0]:+.3f} ({found[1]:+.3f} to {found[2]:+.3f})"
+
+
+def _listed(runs: Sequence[Run], field: str) -> str:
+    return ", ".join(str(value) for value in sorted({run[field] for run in runs}))

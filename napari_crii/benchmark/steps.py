@@ -1,0 +1,64 @@
+"""What a training step of each preset costs over a supervised one, in processor time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from napari_crii.networks import CRIINet, NetworkConfig, seeded
+from napari_crii.phantom import make_phantom
+from napari_crii.preprocessing import Preprocessing
+from napari_crii.training import Event, TrainingConfig
+from napari_crii.training.data import from_volume
+from napari_crii.training.fit import Learner
+from napari_crii.training.method import FAITHFUL, PLUS, SUP
+from napari_crii.training.objectives import CoarseRefined
+from napari_crii.training.streams import StreamSampler, without_labels
+
+# Every ingredient acts from the first step on.
+_SETTINGS = {
+    "sup": SUP,
+    "sup_ranked": replace(SUP, intra=0.1, inter=0.1, ranked_from=0.0, ranked_full=1e-9),
+    "faithful": replace(FAITHFUL, ranked_from=0.0, ranked_full=1e-9),
+    "plus": replace(PLUS, labelled_only=0.0),
+}
+
+
+def step_seconds(
+    repeats: int = 10, batch: int = 8, crop: int = 128, mixed_precision: bool = False
+) -> dict[str, float]:
+    """Return the median processor seconds of a step, settings by turns, on the phantom.
+
+    ``plus`` over ``sup`` is what the method costs; what ``sup_ranked`` costs more than ``sup`` is
+    the ranked losses' share.
+    """
+    runs = {name: _events(name, repeats, batch, crop, mixed_precision) for name in _SETTINGS}
+    spent: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(repeats):
+        for name, events in runs.items():
+            started = time.process_time()
+            next(events)
+            spent[name].append(time.process_time() - started)
+    # The first step of each builds what later ones reuse.
+    return {name: float(np.median(seconds[1:])) for name, seconds in spent.items()}
+
+
+def _events(
+    name: str, repeats: int, batch: int, crop: int, mixed_precision: bool
+) -> Iterator[Event]:
+    config = TrainingConfig(
+        iterations=repeats + 1, batch=batch, crop=crop, mixed_precision=mixed_precision,
+        method=_SETTINGS[name],
+    )  # fmt: skip
+    volume, mask = make_phantom((8, 128, 128))
+    data = from_volume(volume, mask, Preprocessing(), 3)
+    rng = np.random.default_rng(0)
+    with seeded(0):
+        network = CRIINet(NetworkConfig(classes=3))
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    sampler = StreamSampler(data[::2] + without_labels(data[1::2]), config, rng)
+    return Learner(network, CoarseRefined(config.method, 3), sampler, config, rng).run()

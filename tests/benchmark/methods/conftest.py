@@ -1,0 +1,54 @@
+"""A step of tiny crops, for every method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from napari_crii.benchmark.methods import METHODS, Method
+from napari_crii.networks import NetworkConfig, seeded
+from napari_crii.training import TrainingConfig
+from napari_crii.training.method import MethodConfig
+from napari_crii.training.objectives import Step
+from napari_crii.training.streams import StreamSampler, without_labels
+from tests.factories import disc_slice
+
+TINY = NetworkConfig(widths=(4, 4, 8, 8, 8), refined_width=8, embedding=4)
+
+
+@pytest.fixture
+def step_of() -> Callable[..., Step]:
+    """Build a step in which the student is the teacher."""
+
+    def build(name: str, progress: float = 0.9, seed: int = 0, network: Any = None) -> Step:
+        method = METHODS[name]
+        rng = np.random.default_rng(seed)
+        data = [disc_slice(rng) for _ in range(2)]
+        data += without_labels([disc_slice(rng) for _ in range(3)])
+        streams = MethodConfig(unlabelled=method.unlabelled)
+        config = TrainingConfig(batch=2, crop=32, method=streams)
+        batch = StreamSampler(data, config, rng, method.strong_views).draw()
+        network = network or tiny(method)
+        return Step(network, network, batch, progress)
+
+    return build
+
+
+def tiny(method: Method, seed: int = 0) -> nn.Module:
+    with seeded(seed):
+        return method.network(TINY).eval()
+
+
+@pytest.fixture
+def build() -> Callable[..., nn.Module]:
+    return tiny
+
+
+@pytest.fixture(autouse=True)
+def chance() -> None:
+    torch.manual_seed(0)

@@ -1,0 +1,125 @@
+"""Scores as detectors of errors: what is judged, on what, and by which measures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from napari_crii.benchmark.doubt_maps import PASSES, doubt_about
+from napari_crii.benchmark.errors import (
+    CORRECTED,
+    _calibrators,
+    _judged,
+    errors_table,
+    judge,
+    pixel_measures,
+    shifted,
+)
+from napari_crii.benchmark.runs import read_runs
+from napari_crii.disagreement import FEATURES
+from tests.factories import disc_slice, small_network
+
+
+def slices(count: int, seed: int = 0):
+    rng = np.random.default_rng(seed)
+    return [disc_slice(rng, (40, 48)) for _ in range(count)]
+
+
+def networks():
+    return [small_network(seed, settled=True) for seed in range(3)]
+
+
+def test_every_score_has_a_map_and_a_cost() -> None:
+    doubt = doubt_about(networks(), slices(1)[0].image, torch.Generator())
+    assert doubt.maps.keys() == PASSES.keys()
+    assert all(m.shape == doubt.labels.shape == (40, 48) for m in doubt.maps.values())
+    assert doubt.features.shape == (40, 48, len(FEATURES))
+    assert np.isfinite(doubt.features).all()
+    assert all(0 <= value <= 1 for value in doubt.cases.values())
+
+
+def test_scores_are_of_the_first_network_and_dropout_is_switched_off_again() -> None:
+    trio, image = networks(), slices(1)[0].image
+    torch.manual_seed(0)
+    doubt = doubt_about(trio, image, torch.Generator())
+    with torch.inference_mode():
+        p = trio[0](image[None]).refined.softmax(1)[0]
+    np.testing.assert_array_equal(doubt.labels, p.argmax(0).numpy())
+    np.testing.assert_allclose(doubt.maps["max_probability"], 1 - p.max(0).values, atol=1e-5)
+    assert not np.allclose(doubt.maps["mc_dropout"], doubt.maps["entropy"])
+    assert not any(module.training for module in trio[0].modules())
+    alone = doubt_about([trio[0]] * 3, image, torch.Generator())
+    np.testing.assert_allclose(alone.maps["ensemble"], doubt.maps["entropy"], atol=1e-5)
+
+
+def test_all_sets_regions_and_calibrators_are_judged_and_repeat() -> None:
+    found = judge(networks(), slices(3), slices(CORRECTED[-1] + 2, seed=1))
+    assert found == judge(networks(), slices(3), slices(CORRECTED[-1] + 2, seed=1))
+    assert found["calibrated"] == CORRECTED[-1]
+    assert found["pixels"].keys() == found["cases"].keys() == {"test", "pool", "shifted"}
+    for regions in found["pixels"].values():
+        assert regions.keys() == {"whole", "band", "outside", "beyond2"}
+        scores = regions["whole"]
+        assert scores.keys() >= PASSES.keys()
+        for count in CORRECTED:
+            assert "ece" in scores[f"expected_error_{count}"]
+            assert f"expected_error_{count}_without_J" in scores
+    assert "| expected_error_8 |" in errors_table([found]).replace("  ", "")
+
+
+def test_the_slices_that_calibrate_are_not_judged() -> None:
+    found = judge(networks(), slices(3), slices(4, seed=1))
+    assert found["calibrated"] == 4
+    assert "pool" not in found["pixels"]
+    assert "expected_error_8" not in found["pixels"]["test"]["whole"]
+
+
+def test_a_calibrator_that_saw_the_errors_of_its_kind_beats_chance() -> None:
+    noise = torch.Generator().manual_seed(0)
+    trio = networks()
+    corrected = [_judged(trio, item, noise) for item in slices(8)]
+    later = [_judged(trio, item, noise) for item in slices(4, seed=5)]
+    calibrators = _calibrators(corrected, np.random.default_rng(0))
+    found = pixel_measures(later, calibrators)["whole"]["expected_error_8"]
+    assert found["auroc"] > 0.6
+
+
+def test_errors_near_the_true_edge_are_not_counted_beyond() -> None:
+    item = slices(1)[0]
+    _, doubt, _ = _judged(networks(), item, torch.Generator())
+    truth = item.label.numpy()
+    rim = truth.astype(bool) & ~np.roll(truth.astype(bool), 1, axis=1)
+    found = pixel_measures([(item, doubt, rim)], {})
+    assert found["beyond2"]["entropy"]["auroc"] is None
+    assert found["whole"]["entropy"]["auroc"] is not None
+
+
+def test_a_shifted_copy_has_less_contrast_and_the_same_truth() -> None:
+    item = slices(1)[0]
+    other = shifted(item, torch.Generator().manual_seed(0))
+    inside = item.label > 0
+    gap = [float(s.image[0][inside].mean() - s.image[0][~inside].mean()) for s in (item, other)]
+    assert gap[1] == pytest.approx(0.6 * gap[0], abs=0.1)
+    assert torch.equal(item.label, other.label)
+
+
+def test_the_command_leaves_runs_and_tables(data: Path, tmp_path: Path, run) -> None:
+    out = tmp_path / "errors.jsonl"
+    options = (
+        "errors", "--images", data / "images", "--labels", data / "labels", "--iterations", 1,
+        "--size", 32, "--batch", 2, "--fold-count", 2,
+        "--folds", "0", "--out", out,
+    )  # fmt: skip
+    result = run(*options)
+    assert result.exit_code == 0, result.output
+    assert "| entropy" in result.stdout
+    assert len(read_runs(out)) == 1
+    assert "## test, band" in out.with_suffix(".md").read_text()
+    assert run(*options).exit_code == 0
+    assert len(read_runs(out)) == 1
+    result = run(*options, "--method", "bcp")
+    assert result.exit_code == 2
+    assert "has no coarse and refined output" in result.stderr

@@ -1,0 +1,187 @@
+"""Methods side by side: the same patients and crops, finished runs kept, a table and a plot."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from napari_crii.benchmark import ssl as module
+from napari_crii.benchmark.few_labels import split_patients
+from napari_crii.benchmark.methods import METHODS
+from napari_crii.benchmark.runs import read_runs
+from napari_crii.benchmark.ssl import BUDGETS, Comparison, build_learner, compare, load_material
+from napari_crii.benchmark.ssl_report import paired_difference, ssl_plot, ssl_table
+from napari_crii.errors import TrainingError
+from napari_crii.preprocessing import Preprocessing
+from napari_crii.training import TrainingConfig
+
+TINY = TrainingConfig(iterations=4, batch=2, crop=32, warmup=1, centred=True)
+
+
+def plan_of(data: Path, *methods: str, **changes: Any) -> Comparison:
+    settings = {
+        "images": data / "images", "labels": data / "labels", "groups": data / "groups.csv",
+        "classes": ("disc",), "recipe": Preprocessing(), "training": TINY, "methods": methods,
+        "draws": (0,), "folds": (0,), "fold_count": 3,
+    }  # fmt: skip
+    return Comparison(**{**settings, **changes})
+
+
+def test_a_run_has_a_line_per_budget_with_every_measure(data: Path, tmp_path: Path) -> None:
+    runs = compare(plan_of(data, "mean_shape", "bcp"), tmp_path / "runs.jsonl")
+    assert [(r["method"], r["budget"]) for r in runs] == [
+        (m, b) for m in ("mean_shape", "bcp") for b in BUDGETS
+    ]
+    fields = {
+        "data", "method", "draw", "fold", "labelled", "iterations", "budget", "dice",
+        "dice_per_class", "hard_dice", "boundary_dice", "nsd1", "nsd2", "hd95",
+        "seconds_per_iteration", "peak_mb", "patients", "settings", "material",
+    }  # fmt: skip
+    assert all(run.keys() == fields for run in runs)
+    assert read_runs(tmp_path / "runs.jsonl") == runs
+    assert all(0 <= run["dice"] <= 1 for run in runs)
+
+
+def test_finished_runs_are_kept_and_half_finished_ones_repeated(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, plan, started = tmp_path / "runs.jsonl", plan_of(data, "supervised_strong"), []
+    build = module.build_learner
+
+    def counted(*arguments: Any) -> Any:
+        started.append(arguments)
+        return build(*arguments)
+
+    monkeypatch.setattr(module, "build_learner", counted)
+    first = compare(plan, out)
+    assert compare(plan, out) == first
+    assert len(started) == 1
+    lines = out.read_bytes().splitlines(keepends=True)
+    out.write_bytes(b"".join(lines[:2]) + lines[2][:-9])
+    again = compare(plan, out)
+    assert len(started) == 2
+    cost = ("seconds_per_iteration", "peak_mb")
+    assert [{k: v for k, v in r.items() if k not in cost} for r in again] == [
+        {k: v for k, v in r.items() if k not in cost} for r in first
+    ]
+    assert len(read_runs(out)) == 3
+    compare(plan_of(data, "supervised_strong", draws=(1,)), out)
+    assert len(started) == 3
+
+
+def test_every_method_sees_the_same_labelled_crops(data: Path) -> None:
+    plan = plan_of(data, "bcp", "plus")
+    split = split_patients(load_material(plan), 0.04, 0, 0, 3)
+    batches = [
+        build_learner(plan, METHODS[name], split, 7)._sampler.draw()
+        for name in ("supervised_strong", "copy_paste", "bcp", "unimatch", "plus")
+    ]
+    for batch in batches[1:]:
+        assert torch.equal(batch.labelled.images, batches[0].labelled.images)
+        assert torch.equal(batch.labelled.labels, batches[0].labelled.labels)
+
+
+def test_the_ceiling_has_all_labels(data: Path) -> None:
+    plan = plan_of(data, "full")
+    split = split_patients(load_material(plan), 0.04, 0, 0, 3)
+    few, full = (
+        build_learner(plan, METHODS[name], split, 0)._sampler._labelled._fresh
+        for name in ("supervised_strong", "full")
+    )
+    assert {s.patient for s in few} < {s.patient for s in full}
+    assert not {s.patient for s in full} & {s.patient for s in split.tested}
+
+
+def test_a_method_that_there_is_not_is_refused(data: Path) -> None:
+    with pytest.raises(TrainingError, match="no method 'best': the methods are mean_shape, super"):
+        plan_of(data, "best")
+
+
+def fake(method: str, draw: int, fold: int, patients: dict[str, float]) -> dict[str, Any]:
+    value = float(np.mean(list(patients.values())))
+    measures = dict.fromkeys(("hard_dice", "boundary_dice", "nsd1", "nsd2"), 0.5)
+    return {
+        "method": method, "draw": draw, "fold": fold, "budget": 1.0, "dice": value, "hd95": 3.0,
+        "patients": patients, "seconds_per_iteration": 0.1, "peak_mb": None, **measures,
+    }  # fmt: skip
+
+
+def test_differences_are_paired_by_patient_and_draw() -> None:
+    ours = [fake("plus", d, 0, {"a": 0.9, "b": 0.8}) for d in (0, 1)]
+    theirs = [fake("bcp", 0, 0, {"b": 0.7, "a": 0.8}), fake("bcp", 1, 0, {"a": 0.8, "b": 0.7})]
+    assert paired_difference(ours, theirs) == pytest.approx((0.1, 0.1, 0.1))
+    theirs[1] = fake("bcp", 1, 0, {"a": 0.3, "b": 0.7})
+    mean, low, high = paired_difference(ours, theirs) or (0, 0, 0)
+    assert mean == pytest.approx(0.225)
+    assert (low, high) == pytest.approx((0.1, 0.35))
+    assert paired_difference(ours, [fake("bcp", 2, 0, {"a": 0.5})]) is None
+
+
+def test_the_table_weighs_folds_by_their_patients_and_spreads_over_draws() -> None:
+    runs = [
+        fake("plus", 0, 0, {"a": 1.0, "b": 1.0}), fake("plus", 0, 1, {"c": 0.4}),
+        fake("plus", 1, 0, {"a": 0.6, "b": 0.6}), fake("plus", 1, 1, {"c": 0.6}),
+    ]  # fmt: skip
+    row = [cell.strip() for cell in ssl_table(runs).splitlines()[2].split("|")[1:-1]]
+    assert row[:4] == ["plus", "4", "0.700", f"{np.std([0.8, 0.6], ddof=1):.3f}"]
+    assert ssl_plot(runs).size[1] > 50
+
+
+def command(data: Path, out: Path, *more: object) -> tuple[object, ...]:
+    return (
+        "ssl", "--images", data / "images", "--labels", data / "labels", "--iterations", 1,
+        "--size", 32, "--batch", 2, "--fold-count", 2, "--seeds", "0", "--out", out, *more,
+    )  # fmt: skip
+
+
+def test_the_command_leaves_runs_table_and_plot(data: Path, tmp_path: Path, run) -> None:
+    out = tmp_path / "new" / "few.jsonl"
+    result = run(*command(data, out, "--methods", "mean_shape,plus", "--folds", "0"))
+    assert result.exit_code == 0, result.output
+    assert "| mean_shape |" in result.stdout
+    page = out.with_suffix(".md").read_text()
+    assert "# Few labels on discs: foreground" in page
+    assert "plus - method" in page
+    with Image.open(out.with_suffix(".png")) as plot:
+        assert plot.size[0] > 400
+    found = json.loads(
+        run(*command(data, out, "--methods", "mean_shape,plus", "--folds", "0", "--json")).stdout
+    )
+    assert found["found"] == read_runs(out)
+
+
+def test_volumes_in_colour_are_cut_into_slices_grouped_by_file(tmp_path: Path, run, rng) -> None:
+    data = tmp_path / "colour"
+    for name in ("images", "labels"):
+        (data / name).mkdir(parents=True)
+    for i in range(4):
+        rgb = rng.integers(0, 255, (40, 24, 3), dtype=np.uint8)
+        Image.fromarray(rgb).save(data / "images" / f"{i}.png")
+        mask = np.zeros((40, 24), np.uint8)
+        mask[12:24, 6:12], mask[12:24, 12:18] = 1, 2
+        Image.fromarray(mask).save(data / "labels" / f"{i}.png")
+    options = ("--classes", "a,b", "--methods", "unimatch", "--folds", "1")
+    result = run(*command(data, tmp_path / "c.jsonl", *options))
+    assert result.exit_code == 0, result.output
+    assert all(len(r["dice_per_class"]) == 2 for r in read_runs(tmp_path / "c.jsonl"))
+
+
+def test_what_the_command_cannot_do_is_one_sentence(data: Path, tmp_path: Path, run) -> None:
+    out = tmp_path / "few.jsonl"
+    for more, said in (
+        (("--methods", "best"), "no method 'best'"),
+        (("--folds", "2"), "no fold 2"),
+        (("--folds", "x"), "folds 'x' are not whole numbers"),
+        (("--labelled", 2), "share 2.0 does not lie"),
+        (("--out", tmp_path / "few.png"), "is the name of table or plot"),
+    ):
+        result = run(*command(data, out, "--methods", "mean_shape", *more))
+        assert result.exit_code == 2, result.output
+        assert said in result.stderr
+        assert len(result.stderr.strip().splitlines()) == 1
