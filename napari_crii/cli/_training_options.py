@@ -44,6 +44,9 @@ Crop = Annotated[int, typer.Option(min=16, help="Side of the crops, a multiple o
 MixedPrecision = Annotated[
     bool, typer.Option("--mixed-precision", help="Learn in bfloat16 where that is faster.")
 ]
+Turned = Annotated[
+    float, typer.Option(min=0, max=1, help="Share of crops turned by quarter turns while learning.")
+]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same weights.")]
 Neighbours = Annotated[int, typer.Option(min=0, help="Slices seen on either side.")]
 ScopeOption = Annotated[Scope, typer.Option(help="Standardise intensities per slice or volume.")]

@@ -33,6 +33,7 @@ from napari_crii.cli._training_options import (
     Scope,
     ScopeOption,
     Seed,
+    Turned,
     class_names,
     names_in,
     recipe_of,
@@ -99,6 +100,7 @@ def crossval(
     iterations: Iterations = 1500,
     crop: Crop = 128,
     mixed_precision: MixedPrecision = False,
+    turned: Turned = 0.0,
     seed: Seed = 0,
     neighbours: Neighbours = 0,
     scope: ScopeOption = Scope.SLICE,
@@ -134,6 +136,7 @@ def crossval(
         crop=crop,
         mirror_axes=recipe.mirror_axes,
         mixed_precision=mixed_precision,
+        turned=turned,
     )
     plan = CrossValidation(images, labels, groups, names, recipe, training, folds, seed)
     _report_folds(plan, out, table, as_json)

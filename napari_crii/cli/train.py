@@ -27,6 +27,7 @@ from napari_crii.cli._training_options import (
     Scope,
     ScopeOption,
     Seed,
+    Turned,
     class_names,
     names_in,
     recipe_of,
@@ -87,6 +88,7 @@ class _Run:
     iterations: int
     crop: int
     mixed_precision: bool
+    turned: float
     seed: int
     recipe: RecipeChoice
     half: bool
@@ -105,6 +107,7 @@ def train(
     iterations: Iterations = 1500,
     crop: Crop = 128,
     mixed_precision: MixedPrecision = False,
+    turned: Turned = 0.0,
     seed: Seed = 0,
     neighbours: Neighbours = 0,
     scope: ScopeOption = Scope.SLICE,
@@ -139,6 +142,7 @@ def train(
         iterations=iterations,
         crop=crop,
         mixed_precision=mixed_precision,
+        turned=turned,
         seed=seed,
         recipe=RecipeChoice(
             neighbours, scope, not no_mirror, pixel_mm, assumed_mm, adaptive_contrast
@@ -228,6 +232,7 @@ def _train(run: _Run) -> dict[str, Any]:
         crop=run.crop,
         mirror_axes=recipe.mirror_axes,
         mixed_precision=run.mixed_precision,
+        turned=run.turned,
         method=run.method,
     )
     with progress_bar("learning") as advance:

@@ -54,9 +54,15 @@ def draw_placement(
     center: tuple[float, float],
     mirror_axes: tuple[int, ...] = (0, 1),
     strength: float = 1.0,
+    turned: float = 0.0,
 ) -> Placement:
-    """Draw rotation (up to 0.5 rad), zoom (0.7 to 1.4), stretch, mirror and deformation."""
+    """Draw rotation (up to 0.5 rad), zoom (0.7 to 1.4), stretch, mirror and deformation.
+
+    A share `turned` is turned by one, two or three quarter turns besides.
+    """
     angle = strength * rng.uniform(-0.5, 0.5)
+    if turned and rng.random() < turned:
+        angle += np.pi / 2 * rng.integers(1, 4)
     zoom = np.exp(strength * rng.uniform(np.log(0.7), np.log(1.4)))
     stretch = np.exp(strength * rng.uniform(-0.15, 0.15))
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

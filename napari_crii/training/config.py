@@ -30,6 +30,8 @@ class TrainingConfig:
         Share of every batch drawn from slices marked as replay, where there are any.
     mirror_axes
         In-plane axes along which crops may be mirrored.
+    turned
+        Share of crops turned by one, two or three quarter turns, where scans come in any position.
     mixed_precision
         Compute the network in bfloat16 where that loses nothing (autocast); weights, losses and
         the optimiser stay in float32. Faster on processors and GPUs that know the type.
@@ -52,6 +54,7 @@ class TrainingConfig:
     ema_decay: float = 0.99
     replay: float = 0.5
     mirror_axes: tuple[int, ...] = (0, 1)
+    turned: float = 0.0
     mixed_precision: bool = False
     centred: bool = False
     strong: bool = True
@@ -68,5 +71,8 @@ class TrainingConfig:
             raise TrainingError(
                 f"learning rate {self.learning_rate} or EMA decay {self.ema_decay} is out of range"
             )
-        if not (0 <= self.focus <= 1 and 0 <= self.replay <= 1):
-            raise TrainingError(f"focus {self.focus} and replay {self.replay} are shares, 0 to 1")
+        if not all(0 <= share <= 1 for share in (self.focus, self.replay, self.turned)):
+            raise TrainingError(
+                f"focus {self.focus}, replay {self.replay} and turned {self.turned} are shares, "
+                "0 to 1"
+            )

@@ -57,7 +57,9 @@ class BatchSampler:
         if not self._config.strong:
             weak = draw_weak_placement(self._rng, center, self._config.mirror_axes)
             return crop(item, weak, self._config.crop)
-        placement = draw_placement(self._rng, center, self._config.mirror_axes)
+        placement = draw_placement(
+            self._rng, center, self._config.mirror_axes, turned=self._config.turned
+        )
         image, label, weight = crop(item, placement, self._config.crop)
         return adjust(image, draw_photometry(self._rng), self._noise), label, weight
 

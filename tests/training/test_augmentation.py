@@ -115,3 +115,21 @@ def test_photometry_stays_finite_and_keeps_the_shape(rng: np.random.Generator) -
 def test_blur_keeps_a_flat_image_and_the_mean() -> None:
     blurred = adjust(torch.full((2, 12, 15), 3.0), Photometry(1, 0, 1, 1.0, 0), torch.Generator())
     torch.testing.assert_close(blurred, torch.full((2, 12, 15), 3.0))
+
+
+def test_turned_crops_are_turned_by_quarter_turns_in_their_share() -> None:
+    rng = np.random.default_rng(0)
+    angles = []
+    for _ in range(400):
+        matrix = draw_placement(rng, (0.0, 0.0), (), turned=0.4).matrix
+        angles.append(np.arctan2(matrix[1, 0], matrix[0, 0]))
+    quarters = np.round(np.array(angles) / (np.pi / 2)).astype(int) % 4
+    shares = np.bincount(quarters, minlength=4) / len(quarters)
+    assert np.allclose(shares, (0.6, 0.4 / 3, 0.4 / 3, 0.4 / 3), atol=0.07)
+
+
+def test_without_turned_crops_chance_is_what_it_was() -> None:
+    one = draw_placement(np.random.default_rng(3), (0.0, 0.0))
+    other = draw_placement(np.random.default_rng(3), (0.0, 0.0), turned=0.0)
+    assert np.array_equal(one.matrix, other.matrix)
+    assert np.array_equal(one.bend, other.bend)
