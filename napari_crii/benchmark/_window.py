@@ -146,9 +146,9 @@ def _open(viewer: Viewer, task: DemoTask) -> CriiAssistant:
 
 
 def _opened(docked: list[CriiAssistant]) -> Done:
-    """Return what is done when the scan's layers stand and are painted."""
+    """Return what is done when all of the scan's layers stand and are painted."""
     painted = _after()
-    return lambda: bool(docked) and docked[0].controller.binding is not None and painted()
+    return lambda: bool(docked) and docked[0].controller.state.has_case and painted()
 
 
 def _propose(assistant: CriiAssistant) -> Gaps:
