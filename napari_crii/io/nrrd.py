@@ -41,7 +41,7 @@ _SPACES = {
     "lps": (1, 1, 1),
 }
 _MM_PER_UNIT = {"m": 1000.0, "cm": 10.0, "mm": 1.0, "um": 1e-3, "nm": 1e-6}
-_UNIT_NAMES = {
+_UNIT_NAMES: dict[str, str] = {
     **{"meter": "m", "metre": "m", "centimeter": "cm", "centimetre": "cm", "micron": "um"},
     **{"millimeter": "mm", "millimetre": "mm", "micrometer": "um", "micrometre": "um"},
     **{"nanometer": "nm", "nanometre": "nm", "\u00b5m": "um", "\u03bcm": "um"},
@@ -223,7 +223,7 @@ def _unit(fields: Fields, letters: str) -> str:
     # The units of a space come in its own order, time last; others belong to one axis each.
     spatial = names[:3] if told else [n for n, c in zip(names, letters, strict=False) if c in "xyz"]
     known = [n.strip().lower() for n in spatial if n.strip().lower() not in _NO_UNIT]
-    plain = [_UNIT_NAMES.get(n.removesuffix("s"), n) for n in known] or ["mm"]
+    plain: list[str] = [_UNIT_NAMES.get(n.removesuffix("s"), n) for n in known] or ["mm"]
     if len(set(plain)) > 1 or plain[0] not in _MM_PER_UNIT:
         raise ValueError(f"its axes count in the unit {shown(', '.join(known))}, not in mm")
     return plain[0]
