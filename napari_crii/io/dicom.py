@@ -143,7 +143,12 @@ def series_volumes(path: str | Path) -> int:
 
 
 def preview_slice(path: str | Path) -> Array:
-    """Return one slice at once, (Y, X) or (Y, X, 3), before a series has been checked.
+    """Return one slice at once, (Y, X) or (Y, X, 3): see :func:`preview_series`."""
+    return np.asarray(preview_series(path).array[0])
+
+
+def preview_series(path: str | Path) -> Volume:
+    """Return one slice at once, as a volume (1, Y, X) or (1, Y, X, 3), before a series is checked.
 
     It is the file in the middle of the folder by name: something to look at while
     :func:`open_series` reads every header, and nothing to measure on.
@@ -161,7 +166,9 @@ def preview_slice(path: str | Path) -> Array:
             header = read_header(file)[0]
             if header.has_pixels:
                 check_supported(header)
-                return _values(header)
+                geometry, remarks = stack_geometry([header])
+                name = given.name if given.is_dir() else _folder_name(given)
+                return Volume(_values(header)[np.newaxis], geometry, name or "scan", remarks)
     raise ScanError(f"{path} holds no DICOM images")
 
 

@@ -40,6 +40,13 @@ _SPACES = {
     "left-posterior-superior": (1, 1, 1),
     "lps": (1, 1, 1),
 }
+_MM_PER_UNIT = {"m": 1000.0, "cm": 10.0, "mm": 1.0, "um": 1e-3, "nm": 1e-6}
+_UNIT_NAMES: dict[str, str] = {
+    **{"meter": "m", "metre": "m", "centimeter": "cm", "centimetre": "cm", "micron": "um"},
+    **{"millimeter": "mm", "millimetre": "mm", "micrometer": "um", "micrometre": "um"},
+    **{"nanometer": "nm", "nanometre": "nm", "\u00b5m": "um", "\u03bcm": "um"},
+}
+_NO_UNIT = ("", "???", "none")
 _COLOUR_KINDS = ("rgb-color", "rgba-color", "3-color", "4-color")
 _SPATIAL_KINDS = ("domain", "space")
 
@@ -201,8 +208,25 @@ def _geometry(fields: Fields, axes: list[_Axis], letters: str) -> tuple[Geometry
         matrix[: len(origin), 3] = origin
     if not known:
         remarks += ("orientation unknown: the file names no anatomical space, LPS was taken",)
+    unit = _unit(fields, letters)
+    if unit != "mm":
+        matrix[:3] *= _MM_PER_UNIT[unit]
+        remarks += (f"the file counts in {unit}, converted to mm",)
     flips = np.diag([*_SPACES.get(space, (1, 1, 1)), 1.0])
     return checked_geometry(flips @ matrix), remarks
+
+
+def _unit(fields: Fields, letters: str) -> str:
+    """Return the unit of space; mm where none is told, as SimpleITK takes it for all."""
+    told = fields.get("spaceunits", "")
+    names = re.findall(r'"([^"]*)"', told or fields.get("units", ""))
+    # The units of a space come in its own order, time last; others belong to one axis each.
+    spatial = names[:3] if told else [n for n, c in zip(names, letters, strict=False) if c in "xyz"]
+    known = [n.strip().lower() for n in spatial if n.strip().lower() not in _NO_UNIT]
+    plain: list[str] = [_UNIT_NAMES.get(n.removesuffix("s"), n) for n in known] or ["mm"]
+    if len(set(plain)) > 1 or plain[0] not in _MM_PER_UNIT:
+        raise ValueError(f"its axes count in the unit {shown(', '.join(known))}, not in mm")
+    return plain[0]
 
 
 _FLAT: Remarks = ("the slice's thickness is unknown and was taken as 1 mm",)

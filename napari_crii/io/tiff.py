@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import xml.etree.ElementTree as ElementTree
@@ -23,6 +24,8 @@ from napari_crii.volume import Volume
 _MM = {"mm": 1.0, "cm": 10.0, "m": 1e3, "nm": 1e-6, "um": 1e-3, "micron": 1e-3, "inch": 25.4}
 _NO_SIZE = ("the file tells no size of its voxels",)
 _LARGEST_NOTE = 1 << 22
+# Of a damaged file the user reads our one sentence; without a handler tifffile would print more.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 Remarks = tuple[str, ...]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from napari.layers import Image
 from napari.viewer import Viewer
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
@@ -17,7 +18,6 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_crii._layers import VOLUME_KEY, LayerData
 from napari_crii._resources import resource
 from napari_crii.classes import LabelClass
 from napari_crii.errors import CriiError
@@ -31,6 +31,7 @@ from napari_crii.widgets.layer_binding import DISAGREEMENT, HUMAN, PROPOSAL
 from napari_crii.widgets.layers import can_be_annotated, volume_of
 from napari_crii.widgets.opening import ScanOpening
 from napari_crii.widgets.patches_layer import REASON_COLORS
+from napari_crii.widgets.scan_layer import ScanLayer
 from napari_crii.widgets.state import AssistantState, classes_in_words
 from napari_crii.widgets.task import Task
 
@@ -62,7 +63,12 @@ class CriiAssistant(QScrollArea):
             self._scan_names, self._ask_checkpoint, resource("checkpoints", SHIPPED_CHECKPOINT)
         )
         self._save_form = SaveForm()
-        self.opening = ScanOpening(self, self._on_opened, self.controller.say)
+        self.opening = ScanOpening(
+            self,
+            lambda: ScanLayer(napari_viewer, self.controller.view),
+            self._on_opened,
+            self.controller.say,
+        )
         self.importing = MaskImport(self, self.controller)
         self._build()
         self.controller.changed.connect(self._render)
@@ -273,11 +279,8 @@ class CriiAssistant(QScrollArea):
         if path:
             self.opening.open(Path(path))
 
-    def _on_opened(self, layer: LayerData) -> None:
-        data, arguments, _ = layer
-        self._viewer.add_image(data, **arguments)
-        self.controller.view.show(arguments["metadata"][VOLUME_KEY])
-        self._viewer.reset_view()
+    def _on_opened(self, layer: Image) -> None:
+        self.task_form.choose_scan(layer.name)
 
     def _ask_mask(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Import a mask")

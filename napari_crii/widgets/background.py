@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, Signal
 
 Work = Callable[[], Any]
 Then = Callable[[Any], None]
+Failed = Callable[[BaseException], None]
 
 
 class Gate:
@@ -46,29 +47,32 @@ class Background(QObject):
 
     _finished = Signal(object)
 
-    def __init__(self, failed: Callable[[BaseException], None], parent: QObject | None = None):
+    def __init__(self, failed: Failed, parent: QObject | None = None):
         super().__init__(parent)
         self._failed = failed
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="napari-crii")
         self._finished.connect(self._deliver)
         self._gate = Gate(self._finished.emit)
 
-    def run(self, work: Work, then: Then) -> None:
-        """Do `work` on the other thread, then call `then` with its result on this one."""
-        gate = self._gate
-        self._pool.submit(work).add_done_callback(lambda done: gate((done, then)))
+    def run(self, work: Work, then: Then, failed: Failed | None = None) -> None:
+        """Do `work` on the other thread, then call `then` with its result on this one.
+
+        If it fails, `failed` is called instead, where given in place of that of all work.
+        """
+        gate, told = self._gate, failed or self._failed
+        self._pool.submit(work).add_done_callback(lambda done: gate((done, then, told)))
 
     def close(self) -> None:
         """Let running work end, drop what waits."""
         self._gate.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _deliver(self, arrived: tuple[Future[Any], Then]) -> None:
-        done, then = arrived
+    def _deliver(self, arrived: tuple[Future[Any], Then, Failed]) -> None:
+        done, then, failed = arrived
         if done.cancelled():
             return
         error = done.exception()
         if error is not None:
-            self._failed(error)
+            failed(error)
         else:
             then(done.result())

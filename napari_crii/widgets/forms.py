@@ -76,9 +76,7 @@ class TaskForm(Container):  # type: ignore[type-arg]
 
     def enter(self, choice: Choice) -> None:
         """Enter a choice; an unknown checkpoint is added to the networks."""
-        self.refresh_scans()
-        if choice.scan in self._scans():
-            self._scan.value = choice.scan
+        self.choose_scan(choice.scan or "")
         self._network.value = self._name_of(choice.checkpoint)
         self._classes.value = ", ".join(choice.classes)
 
@@ -89,6 +87,12 @@ class TaskForm(Container):  # type: ignore[type-arg]
         names = self._scans()
         if chosen not in names and names:
             self._scan.value = names[-1]
+
+    def choose_scan(self, name: str) -> None:
+        """Choose an image layer; one that cannot be annotated changes nothing."""
+        self.refresh_scans()
+        if name in self._scans():
+            self._scan.value = name
 
     def classes(self) -> tuple[LabelClass, ...]:
         """Return the classes under the names entered.

@@ -5,32 +5,44 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from napari.layers import Image
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QWidget
 
 from napari_crii._layers import LayerData, image_layer
+from napari_crii.errors import CriiError
 from napari_crii.widgets import _questions
 from napari_crii.widgets.background import Background
+from napari_crii.widgets.scan_layer import ScanLayer
 
 Say = Callable[..., None]
 
 
 class ScanOpening(QObject):
-    """Open scans one after the other.
+    """Open scans one after the other; of a DICOM series one slice is shown at once.
 
     Parameters
     ----------
     parent
         The widget that questions belong to.
+    show
+        Makes the layer in which a scan is shown.
     opened
-        Called with each scan as an image layer.
+        Called with the layer of each scan that was opened.
     say
         Called with a sentence, and whether it is a problem.
     """
 
-    def __init__(self, parent: QWidget, opened: Callable[[LayerData], None], say: Say) -> None:
+    def __init__(
+        self,
+        parent: QWidget,
+        show: Callable[[], ScanLayer],
+        opened: Callable[[Image], None],
+        say: Say,
+    ) -> None:
         super().__init__(parent)
         self._widget = parent
+        self._show = show
         self._opened = opened
         self._say = say
         self._background = Background(self._on_failure, self)
@@ -38,26 +50,55 @@ class ScanOpening(QObject):
     def open(self, path: Path) -> None:
         """Read a scan; if there are several volumes, ask which one."""
         self._say(f"Reading {path.name}.")
-        self._background.run(lambda: _read_single(path), lambda read: self._on_read(path, read))
+        layer = self._show()
+        self._background.run(lambda: _preview(path), layer.preview)
+        self._read(path, layer, lambda: _read_single(path))
 
     def close(self) -> None:
         """Drop what is being read."""
         self._background.close()
 
-    def _on_read(self, path: Path, read: LayerData | int) -> None:
+    def _read(self, path: Path, layer: ScanLayer, work: Callable[[], LayerData | int]) -> None:
+        def refused(error: BaseException) -> None:
+            layer.withdraw()
+            self._on_failure(error)
+
+        self._background.run(work, lambda read: self._on_read(path, layer, read), refused)
+
+    def _on_read(self, path: Path, layer: ScanLayer, read: LayerData | int) -> None:
         if not isinstance(read, int):
             self._say(f"{path.name} is open.")
-            self._opened(read)
+            self._opened(layer.fill(read))
             return
         question = f"{path.name} holds {read} volumes (phases, time points). Which one, from 0 on?"
         index = _questions.number(self._widget, "Choose a volume", question, read - 1)
         if index is None:
+            layer.withdraw()
             self._say(f"{path.name} was not opened.")
             return
-        self._background.run(lambda: _read(path, index), lambda made: self._on_read(path, made))
+        self._read(path, layer, lambda: _volume(path, index))
 
     def _on_failure(self, error: BaseException) -> None:
         self._say(str(error) or type(error).__name__, True)
+
+
+def _preview(path: Path) -> LayerData | None:
+    """Return one slice of a DICOM series; None for other scans.
+
+    None as well if it cannot be shown: reading the series says why.
+    """
+    from napari_crii.io.kinds import looks_like_dicom
+
+    if not (path.is_dir() or (path.is_file() and looks_like_dicom(path))):
+        return None
+    from napari_crii.io.dicom import preview_series
+
+    try:
+        volume = preview_series(path)
+    except CriiError:
+        return None
+    # A scan that is stepped through along another axis has no such slice.
+    return image_layer(volume) if volume.slice_axis == 0 else None
 
 
 def _read_single(path: Path) -> LayerData | int:
@@ -65,10 +106,10 @@ def _read_single(path: Path) -> LayerData | int:
     from napari_crii.io import volume_count
 
     count = volume_count(path)
-    return count if count > 1 else _read(path, None)
+    return count if count > 1 else _volume(path, None)
 
 
-def _read(path: Path, index: int | None) -> LayerData:
+def _volume(path: Path, index: int | None) -> LayerData:
     from napari_crii.io import read_scan
 
     return image_layer(read_scan(path, index))

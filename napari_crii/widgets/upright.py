@@ -36,6 +36,11 @@ class UprightView:
         for event in self._events:
             event.connect(self._on_order)
 
+    @property
+    def volume(self) -> Volume | None:
+        """The scan that the viewer is turned for."""
+        return self._volume
+
     def show(self, volume: Volume) -> None:
         """Turn the viewer for a scan; one that does not tell how it lies is shown as stored.
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from napari_crii.errors import WriteError
 from tests.faults.child import in_child
-from tests.faults.f3_faults import FAULTS, Fault, Scene
+from tests.faults.f3_faults import FAULTS, Fault
+from tests.faults.f3_scene import Scene
 from tests.faults.f3_writers import WRITERS
 from tests.faults.frame import Verdict, main
 

@@ -1,7 +1,7 @@
 """F4, malformed input: no crash, no hang, memory kept, refusals in words, acceptances right.
 
 Each case is opened in a forked child with five seconds of processor time. Memory may rise by
-twice the voxels (as the file stores them or as they are returned, whichever is more) and 300 MB.
+twice the voxels that are returned and 300 MB; by 300 MB alone where the file is refused.
 """
 
 from __future__ import annotations

@@ -124,3 +124,37 @@ def test_a_real_nrrd_lies_on_its_real_ct(data_folder, tmp_path):
     labels, geometry = read_mask(tmp_path / "liver_seg.nrrd", like=read_scan(folder / "ct"))
     assert geometry.coincides(itk_geometry(folder / "liver_seg.nrrd"), labels.shape)
     assert labels.any()
+
+
+@pytest.mark.parametrize(
+    ("unit", "mm"), [("mm", 1.0), ("cm", 10.0), ("m", 1000.0), ("microns", 1e-3), ("", 1.0)]
+)
+@pytest.mark.parametrize("place", ["space units", "units"])
+def test_units_of_length_are_converted_to_mm(tmp_path, scan, unit, mm, place):
+    units = f'{place}: "{unit}" "{unit}" "{unit}"'
+    lines = ("space: left-posterior-superior", units, DIRECTIONS, ORIGIN)
+    volume = read_scan(nrrd(tmp_path / "a.nrrd", scan.array, *lines))
+    plain = itk_geometry(nrrd(tmp_path / "b.nrrd", scan.array, *lines[:1], *lines[2:]))
+    # SimpleITK takes every number for mm.
+    np.testing.assert_allclose(volume.geometry.affine[:3], plain.affine[:3] * mm, rtol=1e-9)
+    told = {"microns": "um"}.get(unit, unit)
+    expected = (f"the file counts in {told}, converted to mm",) if mm != 1 else ()
+    assert volume.remarks == expected
+
+
+@pytest.mark.parametrize(
+    "units", ['"furlong" "furlong" "furlong"', '"mm" "mm" "cm"', '"s" "s" "s"']
+)
+def test_other_units_are_refused_by_name(tmp_path, scan, units):
+    lines = ("space: LPS", f"space units: {units}", DIRECTIONS, ORIGIN)
+    sentence = refusal(nrrd(tmp_path / "a.nrrd", scan.array, *lines))
+    assert "its axes count in the unit" in sentence
+    assert units.split('"')[1] in sentence
+
+
+def test_the_unit_of_time_is_not_one_of_space(tmp_path, scan):
+    units = 'space units: "cm" "cm" "cm" "s"'
+    lines = ("space: LPST", units, "space directions: none (2,0,0,0) (0,3,0,0) (0,0,4,0)")
+    array = np.stack([scan.array, scan.array], axis=-1)
+    path = nrrd(tmp_path / "a.nrrd", array, *lines, "kinds: list domain domain domain")
+    assert read_scan(path, 0).geometry.spacing == (40.0, 30.0, 20.0)

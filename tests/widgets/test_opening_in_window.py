@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 
 import napari_crii.io
 from napari_crii.widgets import _questions
+from tests.faults.series import write_series
 
 pytestmark = pytest.mark.gui
 
@@ -53,9 +56,81 @@ def test_of_several_volumes_the_user_chooses_one(open_window, phases: Path, monk
     assert threading.main_thread() not in threads
     # NIfTI's right to left, back to front: shown from below nevertheless.
     assert [str(part) for part in window.viewer.scene.camera.orientation[1:]] == ["up", "left"]
+    window.until(lambda: window.assistant.task_form.choice().scan == "phases")
     window.assistant.enter("phases", None, window.assistant.task_form.classes())
     window.begin()
     assert "Remark: volume 2 of volumes 0 to 2" in window.controller.state.scan
+
+
+@pytest.fixture
+def series(tmp_path: Path) -> Path:
+    """Return a folder with five slices of 7 x 6 pixels, 8 mm apart, each of other values."""
+    array = np.arange(5 * 7 * 6, dtype=np.uint16).reshape(5, 7, 6)
+    affine = np.array([[0, 0, 1.5, 4], [0, 1.25, 0, 5], [8.0, 0, 0, 6], [0, 0, 0, 1]])
+    write_series(tmp_path / "series", array, affine, seed=1)
+    return tmp_path / "series"
+
+
+@pytest.fixture
+def gate(monkeypatch) -> Iterator[threading.Event]:
+    """Hold the reading of scans back until this is set."""
+    opened, read_scan = threading.Event(), napari_crii.io.read_scan
+
+    def held(*arguments):
+        assert opened.wait(60)
+        return read_scan(*arguments)
+
+    monkeypatch.setattr(napari_crii.io, "read_scan", held)
+    yield opened
+    opened.set()
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_slice_of_a_series_is_seen_before_the_rest(open_window, series, gate, alone):
+    window = open_window()
+    layers, form = window.viewer.layers, window.assistant.task_form
+    if alone:
+        layers.clear()
+    else:
+        window.show(4)
+    window.assistant._open_path(str(series))
+    window.until(lambda: "series" in layers)
+    first = layers["series"]
+    assert (np.shape(first.data), window.status) == ((1, 7, 6), "Reading series.")
+    # On display, where the viewer is, and not yet to be chosen.
+    assert not first._slice.empty
+    assert form.choice().scan == (None if alone else "phantom")
+    seen = np.array(first.data[0])
+    gate.set()
+    window.until(lambda: window.status == "series is open.")
+    window.until(lambda: form.choice().scan == "series")
+    assert [layer.name for layer in layers] == ["series"] if alone else ["phantom", "series"]
+    np.testing.assert_array_equal(np.ravel(first.data), np.arange(5 * 7 * 6))
+    assert any(np.array_equal(seen, plane) for plane in first.data)
+    assert (*first.scale, *first.translate) == (8.0, 1.25, 1.5, 0.0, 0.0, 0.0)
+    stats = first.metadata["napari_crii_volume"].intensity
+    assert tuple(first.contrast_limits) == (stats.low, stats.high)
+    assert not alone or window.slice == 2
+    window.begin()
+    assert window.case.shape == (5, 7, 6)
+
+
+def test_the_slice_of_a_refused_series_is_taken_away(open_window, series):
+    shown = []
+    window = open_window()
+    window.begin()
+    layers = window.viewer.layers
+    names = [layer.name for layer in layers]
+    layers.events.inserted.connect(lambda event: shown.append(event.value.name))
+    before = [str(part) for part in window.viewer.scene.camera.orientation]
+    next(p for p in series.iterdir() if pydicom.dcmread(p).InstanceNumber == 3).unlink()
+    window.assistant._open_path(str(series))
+    window.until(lambda: window.controller.state.is_error)
+    assert shown == ["series"]
+    assert [layer.name for layer in layers] == names
+    assert "mm" in window.status
+    assert window.assistant.task_form.choice().scan == "phantom"
+    assert [str(part) for part in window.viewer.scene.camera.orientation] == before
 
 
 def test_the_questions_are_plain_dialogs(qapp, monkeypatch):
