@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
@@ -27,11 +28,14 @@ class Prediction:
         mapped back onto the slice.
     coarse_stride
         Pixels of the slice between two outputs of the coarse branch.
+    one_object
+        Whether a class is one object on a slice; see `Preprocessing.one_object`.
     """
 
     coarse: NDArray[np.float32]
     refined: NDArray[np.float32]
     coarse_stride: int = COARSE_STRIDE
+    one_object: bool = False
 
     @property
     def coarse_mean(self) -> NDArray[np.float32]:
@@ -47,7 +51,8 @@ class Prediction:
         """Return the proposed mask (H, W): the refined branch's most probable class."""
         p = self.refined_mean
         best = np.asarray(p[1] > p[0] if len(p) == 2 else p.argmax(axis=0))
-        return best.astype(np.uint8) if len(p) <= 256 else best.astype(np.uint16)
+        labels = best.astype(np.uint8) if len(p) <= 256 else best.astype(np.uint16)
+        return most_certain_pieces(labels, p) if self.one_object else labels
 
 
 class Predictor:
@@ -91,7 +96,7 @@ class Predictor:
             shape = volume.slices().shape[1:3]
             coarse, refined = (self._probabilities(branch, shape) for branch in logits)
         stride = max(1, round(COARSE_STRIDE * shape[0] / image.shape[1]))
-        return Prediction(coarse, refined, stride)
+        return Prediction(coarse, refined, stride, recipe.one_object)
 
     def predict_volume(
         self, volume: Volume, order: Iterable[int] | None = None
@@ -112,6 +117,27 @@ class Predictor:
         if back.shape[-2:] != tuple(shape):
             back = functional.interpolate(back, tuple(shape), mode="bilinear", align_corners=False)
         return np.asarray(back.cpu().numpy(), dtype=np.float32)
+
+
+def most_certain_pieces(
+    labels: NDArray[np.uint8] | NDArray[np.uint16], p: NDArray[np.float32]
+) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Keep of each class the connected piece that holds its most probable pixel.
+
+    Parameters
+    ----------
+    labels
+        (H, W) classes.
+    p
+        (K, H, W) probabilities.
+    """
+    kept = labels.copy()
+    for index in np.unique(labels[labels > 0]):
+        pieces, count = ndimage.label(labels == index)
+        if count > 1:
+            peak = np.where(pieces > 0, p[index], -1).argmax()
+            kept[(pieces > 0) & (pieces != pieces.flat[peak])] = 0
+    return kept
 
 
 def mirrored_views(axes: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:

@@ -44,6 +44,9 @@ class Preprocessing:
         ``"stored"`` keeps grey values but for their scale; ``"adaptive"`` equalises the histogram
         of every neighbourhood (CLAHE, Zuiderveld, Graphics Gems IV, 1994), so that bright fat
         near a coil and the make of the scanner matter less.
+    one_object
+        Whether a class is one object on a slice: of several pieces only the one that holds the
+        most certain pixel is proposed.
     """
 
     channels: int = 1
@@ -53,6 +56,7 @@ class Preprocessing:
     pixel_mm: float | None = None
     assumed_mm: float | None = None
     contrast: Literal["stored", "adaptive"] = "stored"
+    one_object: bool = False
 
     def __post_init__(self) -> None:
         """Refuse recipes that cannot be followed."""

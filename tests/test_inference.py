@@ -5,12 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 from torch import Tensor, nn
 
 from napari_crii.checkpoint import Checkpoint
 from napari_crii.errors import CheckpointError
 from napari_crii.geometry import Geometry
-from napari_crii.inference import Prediction, Predictor, mirrored_views
+from napari_crii.inference import (
+    Prediction,
+    Predictor,
+    mirrored_views,
+    most_certain_pieces,
+)
 from napari_crii.networks import BranchLogits
 from napari_crii.volume import Volume
 from tests.factories import noise_scan, small_checkpoint
@@ -134,3 +140,26 @@ def test_probabilities_add_up_to_one_on_the_scans_own_grid() -> None:
     plain = replace(scan, geometry=Geometry(unit="px"))
     assert isinstance(plain, Volume)
     assert Predictor(checkpoint).predict_slice(plain, 0).refined.shape == (4, 3, 20, 26)
+
+
+def test_of_several_pieces_the_one_with_the_most_certain_pixel_stays() -> None:
+    p = np.zeros((3, 8, 12), np.float32)
+    p[1, 1:3, 1:3] = 0.95
+    p[1, 4:8, 6:12] = 0.8
+    p[2, 0:2, 8:11] = 0.7
+    p[0] = 0.5
+    labels = p.argmax(axis=0).astype(np.uint8)
+    kept = most_certain_pieces(labels, p)
+    assert set(map(tuple, np.argwhere(kept == 1))) == {(r, c) for r in (1, 2) for c in (1, 2)}
+    assert np.array_equal(kept == 2, labels == 2)
+    assert (labels[4:, 6:] == 1).all()
+
+
+def test_a_recipe_of_one_object_proposes_one_piece_and_leaves_the_probabilities() -> None:
+    scan = noise_scan()
+    several, one = (
+        pointwise_predictor(1, one_object=single).predict_slice(scan, 1) for single in (False, True)
+    )
+    assert np.array_equal(several.refined, one.refined)
+    assert ndimage.label(several.labels())[1] > 1
+    assert ndimage.label(one.labels())[1] == 1

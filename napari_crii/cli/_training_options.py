@@ -67,6 +67,11 @@ AdaptiveContrast = Annotated[
     ),
 ]
 
+OneObject = Annotated[
+    bool,
+    typer.Option("--one-object", help="Each class is one connected object in every slice."),
+]
+
 
 @dataclass(frozen=True)
 class RecipeChoice:
@@ -78,6 +83,7 @@ class RecipeChoice:
     pixel_mm: float | None
     assumed_mm: float | None
     adaptive: bool = False
+    one_object: bool = False
 
 
 def recipe_of(images: Path, labels: Path, choice: RecipeChoice) -> Preprocessing:
@@ -95,6 +101,7 @@ def recipe_of(images: Path, labels: Path, choice: RecipeChoice) -> Preprocessing
         pixel_mm=choice.pixel_mm,
         assumed_mm=choice.assumed_mm,
         contrast="adaptive" if choice.adaptive else "stored",
+        one_object=choice.one_object,
     )
 
 

@@ -28,6 +28,7 @@ from napari_crii.cli._training_options import (
     MixedPrecision,
     Neighbours,
     NoMirror,
+    OneObject,
     PixelMm,
     RecipeChoice,
     Scope,
@@ -108,6 +109,7 @@ def crossval(
     pixel_mm: PixelMm = None,
     assumed_mm: AssumedMm = None,
     adaptive_contrast: AdaptiveContrast = False,
+    one_object: OneObject = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train and test by turns, patient by patient: Dice of every patient, by a stranger.
@@ -126,7 +128,9 @@ def crossval(
     recipe = recipe_of(
         images,
         labels,
-        RecipeChoice(neighbours, scope, not no_mirror, pixel_mm, assumed_mm, adaptive_contrast),
+        RecipeChoice(
+            neighbours, scope, not no_mirror, pixel_mm, assumed_mm, adaptive_contrast, one_object
+        ),
     )
     from napari_crii.benchmark.crossval import CrossValidation
     from napari_crii.training import TrainingConfig

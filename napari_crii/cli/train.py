@@ -22,6 +22,7 @@ from napari_crii.cli._training_options import (
     MixedPrecision,
     Neighbours,
     NoMirror,
+    OneObject,
     PixelMm,
     RecipeChoice,
     Scope,
@@ -68,10 +69,6 @@ Preset = Annotated[
         metavar="NAME",
         help="sup, faithful or plus; without it plus with --unlabelled, else sup.",
     ),
-]
-OneObject = Annotated[
-    bool,
-    typer.Option("--one-object", help="Each class is one connected object in every slice."),
 ]
 Half = Annotated[bool, typer.Option("--half", help="Store 16-bit weights: half the size.")]
 
@@ -145,7 +142,7 @@ def train(
         turned=turned,
         seed=seed,
         recipe=RecipeChoice(
-            neighbours, scope, not no_mirror, pixel_mm, assumed_mm, adaptive_contrast
+            neighbours, scope, not no_mirror, pixel_mm, assumed_mm, adaptive_contrast, one_object
         ),
         half=half,
         without=_patients(without, groups),
