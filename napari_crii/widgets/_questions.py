@@ -23,3 +23,9 @@ def number(parent: QWidget, title: str, question: str, last: int) -> int | None:
     """Ask for a number from 0 to `last`; None if the user thinks better of it."""
     answer, given = QInputDialog.getInt(parent, title, question, 0, 0, last)
     return int(answer) if given else None
+
+
+def text(parent: QWidget, title: str, question: str, proposed: str = "") -> str | None:
+    """Ask for a line of text, without blanks around it; None if the user thinks better of it."""
+    answer, given = QInputDialog.getText(parent, title, question, text=proposed)
+    return str(answer).strip() if given else None

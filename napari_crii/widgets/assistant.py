@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from napari.layers import Image
@@ -18,6 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_crii._layers import VOLUME_KEY, LayerData
 from napari_crii._resources import resource
 from napari_crii.classes import LabelClass
 from napari_crii.errors import CriiError
@@ -31,6 +34,7 @@ from napari_crii.widgets.layer_binding import DISAGREEMENT, HUMAN, PROPOSAL
 from napari_crii.widgets.layers import can_be_annotated, volume_of
 from napari_crii.widgets.opening import ScanOpening
 from napari_crii.widgets.patches_layer import REASON_COLORS
+from napari_crii.widgets.project_opening import ProjectOpening
 from napari_crii.widgets.scan_layer import ScanLayer
 from napari_crii.widgets.state import AssistantState, classes_in_words
 from napari_crii.widgets.task import Task
@@ -70,6 +74,7 @@ class CriiAssistant(QScrollArea):
             self.controller.say,
         )
         self.importing = MaskImport(self, self.controller)
+        self.projects = ProjectOpening(self, self.controller, self.task_form, self._on_last_scan)
         self._build()
         self.controller.changed.connect(self._render)
         events = napari_viewer.layers.events
@@ -96,6 +101,8 @@ class CriiAssistant(QScrollArea):
         volume = volume_of(named[0]) if named else None
         if volume is None:
             raise CriiError("Choose a scan first: open a file or a DICOM folder.")
+        if named[0].source.path:
+            self.controller.sitting.remember(volume, Path(named[0].source.path))
         return Task(volume, self.task_form.classes(), choice.checkpoint)
 
     def enter(self, scan: str, checkpoint: Path | None, classes: tuple[LabelClass, ...]) -> None:
@@ -111,10 +118,10 @@ class CriiAssistant(QScrollArea):
             return
         self.controller.propose(task, whole_volume)
 
-    def begin(self) -> None:
+    def begin(self, then: Callable[[], None] = lambda: None) -> None:
         """Open the chosen scan for drawing, without proposing."""
         try:
-            self.controller.open(self.task())
+            self.controller.open(self.task(), then)
         except CriiError as error:
             self.controller.say(str(error), True)
 
@@ -136,6 +143,7 @@ class CriiAssistant(QScrollArea):
         layout = QVBoxLayout(content)
         layout.setContentsMargins(6, 6, 6, 6)
         for part in (
+            self._project_row(),
             self._scan_group(),
             self._propose_group(),
             self._patch_group(),
@@ -152,6 +160,16 @@ class CriiAssistant(QScrollArea):
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setMinimumWidth(340)
+
+    def _project_row(self) -> QWidget:
+        self._project = button(
+            "Project...",
+            "Choose a project's folder, or an empty folder for a new one: all you do is kept there",
+            self._open_project,
+        )
+        self._project_words = words_label()
+        self._project_words.setObjectName("crii_project")
+        return row(self._project, self._project_words)
 
     def _scan_group(self) -> QGroupBox:
         self._open = button("Open file...", "Open a scan, or a DICOM file", self._open_file)
@@ -239,6 +257,7 @@ class CriiAssistant(QScrollArea):
         session = self.controller.session
         classes = "" if session is None else f"Labels: {classes_in_words(session.classes)}"
         for label, words in (
+            (self._project_words, state.project),
             (self._scan_words, state.scan),
             (self._patch_words, state.patch),
             (self._slice_words, state.slice),
@@ -267,6 +286,11 @@ class CriiAssistant(QScrollArea):
     def _on_learns(self, checked: bool) -> None:
         self.controller.learns_on_accept = checked
 
+    def _open_project(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Open a project, or choose an empty folder")
+        if folder:
+            self.projects.open(Path(folder))
+
     def _open_file(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Open a scan")
         self._open_path(path)
@@ -277,10 +301,22 @@ class CriiAssistant(QScrollArea):
     def _open_path(self, path: str) -> None:
         """Open a scan through our own reader; what it refuses, the status line says."""
         if path:
-            self.opening.open(Path(path))
+            self._path = Path(path)
+            self.opening.open(self._path)
 
     def _on_opened(self, layer: Image) -> None:
         self.task_form.choose_scan(layer.name)
+        self.controller.sitting.remember(layer.metadata[VOLUME_KEY], self._path)
+
+    def _on_last_scan(self, layer: LayerData, then: Callable[[], None]) -> None:
+        """Show the scan that a project was left with, and its case."""
+        name = self._show(layer)
+        self.task_form.enter(replace(self.task_form.choice(), scan=name))
+        self.begin(then)
+
+    def _show(self, layer: LayerData) -> str:
+        data, arguments, _ = layer
+        return str(self._viewer.add_image(data, **arguments).name)
 
     def _ask_mask(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Import a mask")

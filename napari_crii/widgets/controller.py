@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +14,23 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_crii.errors import CriiError
 from napari_crii.io import write_mask
-from napari_crii.session import Case, Correction, Proposal, Session, SliceStatus
+from napari_crii.session import Case, Proposal, Session
+from napari_crii.session.project import Project
 from napari_crii.widgets._compat import camera_of
 from napari_crii.widgets.background import Background
+from napari_crii.widgets.drawing import step_history, take_drawn, why_not_acceptable
 from napari_crii.widgets.keymap import bind_keys, unbind_keys
 from napari_crii.widgets.layer_binding import LayerBinding, Strokes
 from napari_crii.widgets.learning import Learning, LearningPlan
+from napari_crii.widgets.looking import Looking
 from napari_crii.widgets.proposing import Answers, Proposing
-from napari_crii.widgets.review import Review, outwards
+from napari_crii.widgets.review import Review, to_propose
+from napari_crii.widgets.sitting import Sitting, as_sentence, open_case
 from napari_crii.widgets.state import (
     AssistantState,
-    patch_in_words,
+    case_in_words,
+    saved_in_words,
     scan_in_words,
-    slice_in_words,
 )
 from napari_crii.widgets.task import Task
 from napari_crii.widgets.upright import UprightView
@@ -50,11 +54,10 @@ class AssistantController(QObject):
     def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
-        self.session: Session | None = None
         self.case: Case | None = None
         self.binding: LayerBinding | None = None
         self.learns_on_accept = True
-        self._opening: Task | None = None
+        self.opening: Task | None = None
         self._then: Callable[[], None] = lambda: None
         self._task: Task | None = None
         self._checkpoint: Path | None = None
@@ -63,10 +66,17 @@ class AssistantController(QObject):
         self._state = AssistantState()
         self._background = Background(self._on_failure, self)
         self.view = UprightView(viewer)
-        answers = Answers(self._on_proposal, self._on_proposed, self._on_refusal)
+        answers = Answers(self._on_proposal, self._on_proposed, lambda said: self.say(said, True))
         self.proposing = Proposing(answers, self)
         self.learning = Learning(self._refresh, self._on_published, self)
+        self.sitting = Sitting(self._refresh, self.say, self)
+        self.looking = Looking(self)
         viewer.dims.events.current_step.connect(self._on_step)
+
+    @property
+    def session(self) -> Session | None:
+        """The cases under work: of the project, or in memory."""
+        return self.sitting.session
 
     @property
     def state(self) -> AssistantState:
@@ -80,29 +90,28 @@ class AssistantController(QObject):
             self.view.show(task.volume)
             then()
             return
-        if self._opening is not None:
-            if self._opening == task:
+        if self.opening is not None:
+            if self.opening == task:
                 # The layers are on their way: what was asked last comes next.
                 self._then = then
             else:
                 self.say("Another scan is being opened; try again in a moment.")
             return
-        if not self._may_switch(task):
-            self.say("The classes differ from those you are correcting; save and restart.", True)
+        try:
+            self.sync()
+            session = self.sitting.session_for(task.classes)
+        except CriiError as error:
+            self.say(as_sentence(str(error)), True)
             return
-        self._opening, self._then = task, then
+        self.opening, self._then = task, then
         self.say("Opening the scan.")
-        if self.session is None or self.session.classes != task.classes:
-            self.session = Session(task.classes)
-        session = self.session
+        work = partial(open_case, session, task.volume)
+        self._background.run(work, lambda case: self._show(case, task))
 
-        def prepare() -> Case:
-            # napari imports it for the features of the first layer, on the window's thread.
-            importlib.import_module("pandas")
-            _ = task.volume.intensity
-            return session.open(task.volume)
-
-        self._background.run(prepare, lambda case: self._show(case, task))
+    def use_project(self, project: Project) -> None:
+        """Work in a project from here on; the case on display goes with what was before."""
+        self._leave_case()
+        self.sitting.use(project)
 
     def propose(self, task: Task, whole_volume: bool) -> None:
         """Propose the slice on display, or every slice nobody touched, that one first."""
@@ -126,7 +135,8 @@ class AssistantController(QObject):
 
     def accept_patch(self) -> None:
         """Confirm the current patch and show the next."""
-        self.sync()
+        if not self._may_act():
+            return
         patch = None if self.review is None else self.review.take_out()
         if self.case is None or patch is None:
             self.say("Go to a patch first, then accept it.")
@@ -138,16 +148,12 @@ class AssistantController(QObject):
 
     def accept_slice(self) -> None:
         """Confirm the slice on display; learning starts by itself if that is wanted."""
-        if self.case is None or self.binding is None:
+        if self.case is None or self.binding is None or not self._may_act():
             return
-        self.sync()
-        if not self.binding.slices_on_display:
-            self.say("Go back to the 2-D view of slices, then accept one.", True)
+        if refusal := why_not_acceptable(self.case, self.binding):
+            self.say(refusal, True)
             return
         index = self.binding.current_slice
-        if self.case.status(index) is SliceStatus.UNTOUCHED and not self.case.proposals.has(index):
-            self.say("Nothing is proposed or drawn on this slice yet.", True)
-            return
         self.case.accept_slice(index)
         self._after_act(index)
         self.say(f"Slice {index + 1} accepted.")
@@ -156,25 +162,26 @@ class AssistantController(QObject):
 
     def undo(self) -> None:
         """Take back the last act."""
-        self._step_history(lambda case: case.undo(), "Undone", "Nothing to undo.")
+        self._step_history(forward=False)
 
     def redo(self) -> None:
         """Do again what was undone."""
-        self._step_history(lambda case: case.redo(), "Done again", "Nothing to redo.")
+        self._step_history(forward=True)
 
     def learn(self, plan: LearningPlan | None = None) -> None:
         """Start a fine-tuning tick, unless one is at work or nothing is new."""
-        if self.session is None or self.learning.running or not self.session.fresh_slices():
+        session = self.sitting.learnable()
+        if session is None or self.learning.running:
             return
         chosen = plan or LearningPlan(self._checkpoint)
         try:
-            self.learning.start(self.session, chosen, self.proposing.folder)
+            self.learning.start(session, chosen, self.proposing.folder)
         except CriiError as error:
             self.say(str(error), True)
 
     def seed(self, slices: Mapping[int, NDArray[np.integer]]) -> None:
         """Enter an expert's finished masks (H, W) of some slices."""
-        if self.case is None or self.binding is None:
+        if self.case is None or self.binding is None or not self._may_act():
             return
         for index, labels in slices.items():
             self.case.seed(index, labels)
@@ -187,10 +194,7 @@ class AssistantController(QObject):
             return
         self.sync()
         mask, geometry = self.case.mask(include_proposals), self.case.volume.geometry
-        accepted = len(self.case.slices_with(SliceStatus.ACCEPTED))
-        unseen = len(self.case.slices_with(SliceStatus.UNTOUCHED)) if include_proposals else 0
-        words = f"Saved and verified {path.name}: {accepted} slices accepted by you"
-        words += f", {unseen} proposed that nobody has looked at." if unseen else "."
+        words = saved_in_words(self.case, path.name, include_proposals)
         self.say(f"Saving {path.name}.")
         self._background.run(lambda: write_mask(path, mask, geometry), lambda _: self.say(words))
 
@@ -198,41 +202,55 @@ class AssistantController(QObject):
         """Turn what was drawn on the layer into corrections."""
         if self.case is None or self.binding is None:
             return
-        for index, labels in self.binding.drawn_slices():
-            foreign = labels >= self.case.classes
-            self.case.draw(index, np.where(foreign, self.case.shown(index), labels))
+        taken = take_drawn(self.case, self.binding)
+        for index in taken.slices:
             self._after_act(index)
-            if foreign.any():
-                self.say(f"There is no class {labels.max()}; that stroke was not taken.", True)
+        if taken.refusal:
+            self.say(as_sentence(taken.refusal), True)
 
     def close(self) -> None:
-        """End both children and let go of the viewer."""
+        """Take what was drawn, save it, end both children and let go of the viewer."""
         self._viewer.dims.events.current_step.disconnect(self._on_step)
-        if self.binding is not None:
+        try:
+            self._let_go()
+        finally:
+            # Whatever the viewer is like by now: what was done reaches the disk.
+            self.sitting.close()
+
+    def _let_go(self) -> None:
+        if self.binding is not None and self.case is not None:
+            take_drawn(self.case, self.binding)
             self.binding.release()
             unbind_keys(self._viewer, self.binding.layers)
             self.binding = None
-        self.view.close()
-        self.learning.close()
-        self.proposing.close()
-        self._background.close()
+        for part in (self.looking, self.view, self.learning, self.proposing, self._background):
+            part.close()
 
-    def _may_switch(self, task: Task) -> bool:
-        session = self.session
-        if session is None or session.classes == task.classes:
-            return True
-        return not any(case.corrections for case in session.cases.values())
+    def _leave_case(self) -> None:
+        """Take the case off display, with all that is on its way for it."""
+        self.sync()
+        if self.binding is not None:
+            self.proposing.cancel()
+            unbind_keys(self._viewer, self.binding.layers)
+            self.binding.close()
+        self.looking.at(None, None)
+        self.binding = self.case = self.review = None
+        self._refresh(scan="", slice="", patch="", has_case=False, has_patches=False)
+
+    def _may_act(self) -> bool:
+        """Take what was drawn; False, and said why, where the case may not be changed."""
+        self.sync()
+        refusal = "" if self.case is None else self.case.read_only
+        if refusal:
+            self.say(as_sentence(refusal), True)
+        return not refusal
 
     def _show(self, case: Case, task: Task) -> None:
         """Put a case on display, let the engine know its scan and its weights, then go on."""
         if self.case is case and self.binding is not None:
             self._ready(task)
             return
-        if self.binding is not None:
-            # What is still being proposed belongs to the scan before.
-            self.proposing.cancel()
-            unbind_keys(self._viewer, self.binding.layers)
-            self.binding.close()
+        self._leave_case()
         assert self.session is not None
         self.view.show(case.volume)
         strokes = Strokes(self._begin, self.sync, self._on_lost)
@@ -261,27 +279,24 @@ class AssistantController(QObject):
             if task.checkpoint is not None:
                 self.proposing.use_checkpoint(task.checkpoint)
         self._task = task
-        self._opening = None
+        self.opening = None
         assert self.case is not None
+        self.sitting.note_case(self.case)
         self.say("Ready.", scan=scan_in_words(self.case), has_case=True)
         self._renew_patches()
         self._then()
 
     def _bind_keys(self) -> None:
         assert self.binding is not None
-        actions = {
-            "next_patch": lambda: self.go(1),
-            "previous_patch": lambda: self.go(-1),
-            "accept_patch": self.accept_patch,
-            "accept_slice": self.accept_slice,
-            "undo": self.undo,
-            "redo": self.redo,
-        }
+        names = ("accept_patch", "accept_slice", "undo", "redo")
+        steps = {"next_patch": lambda: self.go(1), "previous_patch": lambda: self.go(-1)}
+        actions = {name: getattr(self, name) for name in names} | steps
         bind_keys(self._viewer, self.binding.layers, actions)
 
     def _begin(self, index: int) -> None:
         """Make the proposal the starting point, just before the first stroke on a slice."""
-        if self.case is not None and self.case.take(index) is not None:
+        case = self.case
+        if case is not None and not case.read_only and case.take(index) is not None:
             self._after_act(index)
 
     def _propose(self, whole_volume: bool) -> None:
@@ -290,9 +305,7 @@ class AssistantController(QObject):
         if self._checkpoint is None:
             self.say("This network knows nothing yet: draw and accept a slice first.", True)
             return
-        current = self.binding.current_slice
-        wanted = self.case.slices_with(SliceStatus.UNTOUCHED)
-        wanted = outwards(wanted, current) if whole_volume else [i for i in wanted if i == current]
+        wanted = to_propose(self.case, self.binding.current_slice, whole_volume)
         if not wanted:
             self.say("A human has touched this already; proposals leave it alone.")
             return
@@ -315,30 +328,25 @@ class AssistantController(QObject):
         self.say(f"Proposed in {seconds:.1f} s.")
         self.proposed.emit()
 
-    def _on_refusal(self, sentence: str) -> None:
-        self.say(sentence, True)
-
     def _on_published(self, checkpoint: Path) -> None:
-        """Use new weights, and refresh what nobody touched."""
+        """Use new weights, keep them in the project, and refresh what nobody touched."""
+        self.sitting.keep_weights(checkpoint)
         self._checkpoint = checkpoint
         self.proposing.use_checkpoint(checkpoint)
         self._propose(whole_volume=True)
         if self.learns_on_accept:
             self.learn()
 
-    def _step_history(
-        self, step: Callable[[Case], Correction | None], done: str, nothing: str
-    ) -> None:
-        if self.case is None or self.binding is None:
+    def _step_history(self, forward: bool) -> None:
+        if self.case is None or self.binding is None or not self._may_act():
             return
-        self.sync()
-        correction = step(self.case)
-        if correction is None:
-            self.say(nothing)
+        try:
+            words = step_history(self.case, self.binding, forward)
+        except CriiError as error:
+            self.say(as_sentence(str(error)), True)
             return
-        self.binding.turn_to(correction.slice)
-        self._after_act(correction.slice)
-        self.say(f"{done}: {correction.act} on slice {correction.slice + 1}.")
+        self._renew_patches()
+        self.say(words)
 
     def _after_act(self, index: int) -> None:
         """Bring the layers in line after a human changed slice `index`."""
@@ -364,7 +372,7 @@ class AssistantController(QObject):
         self.say(f"Layer '{layer}' was taken away; it returns when you propose or draw again.")
 
     def _on_failure(self, error: BaseException) -> None:
-        self._opening = None
+        self.opening = None
         self.say(str(error) or type(error).__name__, True)
 
     def say(self, message: str, is_error: bool = False, **parts: object) -> None:
@@ -373,18 +381,18 @@ class AssistantController(QObject):
 
     def _refresh(self, **parts: object) -> None:
         """Make the state anew and tell the dock, if it changed."""
-        state = replace(self._state, **parts)  # type: ignore[arg-type]
+        state = replace(
+            self._state,
+            project=self.sitting.words,
+            learned=self.learning.words,
+            learning=self.learning.progress,
+            proposing=self.proposing.progress,
+            **parts,  # type: ignore[arg-type]
+        )
         if self.case is not None and self.binding is not None and self.review is not None:
-            patches = self.review.patches
-            state = replace(
-                state,
-                slice=slice_in_words(self.case, self.binding.current_slice),
-                patch=patch_in_words(patches, self.review.current),
-                has_patches=bool(patches),
-                learned=self.learning.words,
-                learning=self.learning.progress,
-                proposing=self.proposing.progress,
-            )
+            at = self.binding.current_slice
+            self.looking.at(self.case, at if self.binding.slices_on_display else None)
+            state = case_in_words(state, self.case, at, self.review.patches, self.review.current)
         if state != self._state:
             self._state = state
             self.changed.emit()

@@ -93,11 +93,15 @@ class LayerBinding:
         self.proposal.editable = False
         self.human = Labels(zeros, name=HUMAN, colormap=colors, opacity=0.45, **grid)
         self.human.brush_size = 8
+        # A brush on the layer of a project that is open for reading only would paint for nothing.
+        self.human.editable = not case.read_only
+        self._array = self.human.data
         self.patches = PatchesLayer(case, grid)
         self._waiting = list(self.layers)
         self.human.mouse_drag_callbacks.insert(0, self._on_drag)
         self.human.events.paint.connect(self._on_paint)
         self.human.events.labels_update.connect(self._on_update)
+        self.human.events.data.connect(self._on_data)
         viewer.layers.events.removed.connect(self._on_removed)
         for index in range(case.shape[0]):
             if case.proposals.has(index) or case.status(index) is not SliceStatus.UNTOUCHED:
@@ -146,6 +150,7 @@ class LayerBinding:
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         self.human.events.paint.disconnect(self._on_paint)
         self.human.events.labels_update.disconnect(self._on_update)
+        self.human.events.data.disconnect(self._on_data)
         if self._on_drag in self.human.mouse_drag_callbacks:
             self.human.mouse_drag_callbacks.remove(self._on_drag)
 
@@ -193,14 +198,28 @@ class LayerBinding:
         """Return the slices (H, W) whose layer differs from the case, as the user means them.
 
         Looked at are those that a stroke can have reached: the one on display and the one where
-        it began; all of them where strokes run through slices.
+        it began; all of them where strokes run through slices, or the whole array was replaced.
         """
         through = self.human.n_edit_dimensions > 2 or not self.slices_on_display
+        if self.human.data is not self._array:
+            through = self._take_array(self.human.data) or through
         current = self.current_slice
         reached = {current, current if self._drawing_on is None else self._drawing_on}
         looked_at = range(self._case.shape[0]) if through else sorted(reached)
         pairs = ((index, self._drawn(index)) for index in looked_at)
         return [(index, drawn) for index, drawn in pairs if drawn is not None]
+
+    def _take_array(self, data: Any) -> bool:
+        """Put the layer's own array back, with the labels of the one that took its place.
+
+        What is no mask of this scan is left out: False.
+        """
+        fits = data.shape == self._array.shape
+        if fits:
+            largest = np.iinfo(self._array.dtype).max
+            self._array[...] = np.clip(np.asarray(data), 0, largest)
+        self.human.data = self._array
+        return bool(fits)
 
     def _drawn(self, index: int) -> NDArray[Any] | None:
         """Return slice `index` as drawn, None if it is as the case has it."""
@@ -235,6 +254,10 @@ class LayerBinding:
     def _on_update(self, _event: object = None) -> None:
         if self._announced:
             self._announced = False
+            self._report()
+
+    def _on_data(self, _event: object = None) -> None:
+        if self.human.data is not self._array:
             self._report()
 
     def _report(self) -> None:

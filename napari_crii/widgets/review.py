@@ -53,3 +53,9 @@ class Review:
 def outwards(indices: list[int], start: int) -> list[int]:
     """Order slices by their distance from `start`."""
     return sorted(indices, key=lambda i: (abs(i - start), i))
+
+
+def to_propose(case: Case, current: int, whole_volume: bool) -> list[int]:
+    """Return the slices that nobody touched, the nearest to `current` first, or that one only."""
+    wanted = case.slices_with(SliceStatus.UNTOUCHED)
+    return outwards(wanted, current) if whole_volume else [i for i in wanted if i == current]

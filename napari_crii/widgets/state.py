@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 
 from napari_crii.classes import LabelClass
@@ -34,7 +34,7 @@ class AssistantState:
     ----------
     message, is_error
         The status line.
-    scan, slice, patch, learned
+    project, scan, slice, patch, learned
         One sentence each.
     has_case, has_patches
         What the buttons need.
@@ -44,6 +44,7 @@ class AssistantState:
 
     message: str = "Choose a scan and a network, then propose."
     is_error: bool = False
+    project: str = ""
     scan: str = ""
     slice: str = ""
     patch: str = ""
@@ -66,6 +67,8 @@ def scan_in_words(case: Case) -> str:
         size = f"{count} slices of {rows} x {columns}, {row:.2f} x {column:.2f} x {between:.2f} mm"
     colour = "RGB, " if volume.channels == 3 else ""
     remarks = [f"Remark: {remark}" for remark in volume.remarks]
+    if case.validation:
+        remarks.append("This patient validates: the network does not learn from this scan")
     return "\n".join([f"{size}, {colour}{volume.array.dtype}", *_directions(volume), *remarks])
 
 
@@ -107,6 +110,26 @@ def slice_in_words(case: Case, index: int) -> str:
     accepted = len(case.slices_with(SliceStatus.ACCEPTED))
     total = case.shape[0]
     return f"Slice {index + 1} of {total}: {state}. Accepted so far: {accepted} of {total}."
+
+
+def case_in_words(
+    state: AssistantState, case: Case, index: int, patches: Sequence[Patch], current: Patch | None
+) -> AssistantState:
+    """Return a state that tells of the slice on display and of the review queue."""
+    return replace(
+        state,
+        slice=slice_in_words(case, index),
+        patch=patch_in_words(patches, current),
+        has_patches=bool(patches),
+    )
+
+
+def saved_in_words(case: Case, name: str, include_proposals: bool) -> str:
+    """Say what a mask that was saved holds."""
+    accepted = len(case.slices_with(SliceStatus.ACCEPTED))
+    unseen = len(case.slices_with(SliceStatus.UNTOUCHED)) if include_proposals else 0
+    words = f"Saved and verified {name}: {accepted} slices accepted by you"
+    return words + (f", {unseen} proposed that nobody has looked at." if unseen else ".")
 
 
 def patch_in_words(patches: Sequence[Patch], current: Patch | None) -> str:

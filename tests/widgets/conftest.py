@@ -16,9 +16,11 @@ import pytest
 from napari_crii._layers import image_layer
 from napari_crii.classes import numbered_classes
 from napari_crii.engine.messages import Message, ProposalFinished, SliceProposed
+from napari_crii.io import write_map
 from napari_crii.patches import Box, Patch, Reason
 from napari_crii.phantom import make_phantom
 from napari_crii.session import Proposal
+from napari_crii.session.project import Project
 from napari_crii.volume import Volume
 from tests.factories import small_checkpoint
 
@@ -143,6 +145,22 @@ def open_window(
     # Threads that serve a child hold the window until it is gone; the leak check follows.
     qtbot.waitUntil(lambda: not serving_threads(), timeout=PATIENCE_MS)
     assert not children()
+
+
+@pytest.fixture
+def scan(tmp_path: Path, phantom: Volume) -> Path:
+    """Return a scan's file."""
+    write_map(tmp_path / "scan.nii.gz", phantom.array.astype(np.float32) + 1, phantom.geometry)
+    return tmp_path / "scan.nii.gz"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a project that remembers its reader and knows no case."""
+    Project.create(tmp_path / "hearts", "hearts", CLASSES)
+    with Project.open(tmp_path / "hearts", "ana") as project:
+        project.set("reader", "ana")
+    return tmp_path / "hearts"
 
 
 def serving_threads() -> list[threading.Thread]:

@@ -68,6 +68,12 @@ def test_an_image_without_size_says_so(slices, words):
     assert scan_in_words(Case(image, 2)) == f"{words}, pixel size unknown, float64"
 
 
+def test_a_case_that_is_never_learnt_from_says_so(case):
+    assert "validates" not in scan_in_words(case)
+    case.validation = True
+    assert scan_in_words(case).endswith("the network does not learn from this scan")
+
+
 def test_the_legend_names_label_colour_and_class():
     classes = numbered_classes(["organ", "a<b"])
     assert classes_in_words(classes) == (

@@ -1,0 +1,78 @@
+"""From what stands on the human's layer to corrections, and back along the history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_crii.session import Case, SliceStatus
+from napari_crii.widgets.layer_binding import LayerBinding
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of the strokes on a layer.
+
+    Attributes
+    ----------
+    slices
+        Where the layer differed from the case.
+    refusal
+        One sentence about what was not taken, or ``""``.
+    """
+
+    slices: tuple[int, ...] = ()
+    refusal: str = ""
+
+
+def take_drawn(case: Case, binding: LayerBinding) -> Taken:
+    """Make corrections of what was drawn; one act, however many slices.
+
+    The layer is not brought in line: that is for the caller, slice by slice.
+    """
+    drawn = dict(binding.drawn_slices())
+    if not drawn or case.read_only:
+        return Taken(tuple(drawn), case.read_only if drawn else "")
+    largest = max(int(labels.max()) for labels in drawn.values())
+    known = {
+        index: np.where(labels >= case.classes, case.shown(index), labels)
+        for index, labels in drawn.items()
+    }
+    case.draw_slices(known)
+    if largest >= case.classes:
+        return Taken(tuple(drawn), f"There is no class {largest}; that stroke was not taken.")
+    if any(not np.array_equal(labels, case.shown(index)) for index, labels in known.items()):
+        return Taken(tuple(drawn), "A class is locked; its part of the stroke was not taken.")
+    return Taken(tuple(drawn))
+
+
+def why_not_acceptable(case: Case, binding: LayerBinding) -> str:
+    """Say why the slice on display cannot be accepted; ``""`` if it can."""
+    if not binding.slices_on_display:
+        return "Go back to the 2-D view of slices, then accept one."
+    index = binding.current_slice
+    if case.status(index) is SliceStatus.UNTOUCHED and not case.proposals.has(index):
+        return "Nothing is proposed or drawn on this slice yet."
+    return ""
+
+
+def step_history(case: Case, binding: LayerBinding, forward: bool) -> str:
+    """Undo the last act, or redo (`forward`); show where, and say what was done.
+
+    Raises
+    ------
+    LockedError
+        If that changes voxels of a locked class; nothing is changed.
+    """
+    group = case.redo_act() if forward else case.undo_act()
+    if not group:
+        return "Nothing to redo." if forward else "Nothing to undo."
+    slices = sorted({correction.slice for correction in group})
+    if binding.current_slice not in slices:
+        binding.turn_to(group[-1].slice)
+    for index in slices:
+        binding.show_slice(index)
+    first, last = slices[0] + 1, slices[-1] + 1
+    where = f"slice {first}" if first == last else f"slices {first} to {last}"
+    return f"{'Done again' if forward else 'Undone'}: {group[-1].act} on {where}."
