@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
@@ -46,13 +47,25 @@ class DisagreementMap:
     ----------
     score
         (H, W) float32, 0 to 1: entropy of the mean over mirrored views and both branches.
-    branches
-        (H, W) float32, 0 to 1: Jensen-Shannon divergence between the branches, compared at the
-        coarse branch's resolution.
+    coarse, refined
+        (K, H, W) float32: mean probabilities of the two branches over the views.
+    stride
+        Pixels of the slice between two outputs of the coarse branch.
     """
 
     score: NDArray[np.float32]
-    branches: NDArray[np.float32]
+    coarse: NDArray[np.float32]
+    refined: NDArray[np.float32]
+    stride: int
+
+    @cached_property
+    def branches(self) -> NDArray[np.float32]:
+        """(H, W) float32, 0 to 1: Jensen-Shannon divergence between the branches.
+
+        Compared at the coarse branch's resolution, and only when somebody asks: it explains, and
+        no ranking reads it.
+        """
+        return branch_divergence(self.coarse, self.refined, self.stride)
 
 
 def disagreement(
@@ -70,9 +83,7 @@ def disagreement(
     classes = coarse.shape[1]
     coarse_mean, refined_mean = (_mean(p) for p in (coarse, refined))
     total = entropy(_middle(coarse_mean, refined_mean)) / np.float32(math.log(classes))
-    return DisagreementMap(
-        np.minimum(total, 1), branch_divergence(coarse_mean, refined_mean, stride)
-    )
+    return DisagreementMap(np.minimum(total, 1), coarse_mean, refined_mean, stride)
 
 
 def entropy(p: NDArray[np.float32]) -> NDArray[np.float32]:
