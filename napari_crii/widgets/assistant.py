@@ -301,12 +301,11 @@ class CriiAssistant(QScrollArea):
     def _open_path(self, path: str) -> None:
         """Open a scan through our own reader; what it refuses, the status line says."""
         if path:
-            self._path = Path(path)
-            self.opening.open(self._path)
+            self.opening.open(Path(path))
 
-    def _on_opened(self, layer: Image) -> None:
+    def _on_opened(self, path: Path, layer: Image) -> None:
         self.task_form.choose_scan(layer.name)
-        self.controller.sitting.remember(layer.metadata[VOLUME_KEY], self._path)
+        self.controller.sitting.remember(layer.metadata[VOLUME_KEY], path)
 
     def _on_last_scan(self, layer: LayerData, then: Callable[[], None]) -> None:
         """Show the scan that a project was left with, and its case."""

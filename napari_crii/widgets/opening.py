@@ -28,7 +28,7 @@ class ScanOpening(QObject):
     show
         Makes the layer in which a scan is shown.
     opened
-        Called with the layer of each scan that was opened.
+        Called with the path and the layer of each scan that was opened.
     say
         Called with a sentence, and whether it is a problem.
     """
@@ -37,7 +37,7 @@ class ScanOpening(QObject):
         self,
         parent: QWidget,
         show: Callable[[], ScanLayer],
-        opened: Callable[[Image], None],
+        opened: Callable[[Path, Image], None],
         say: Say,
     ) -> None:
         super().__init__(parent)
@@ -68,7 +68,7 @@ class ScanOpening(QObject):
     def _on_read(self, path: Path, layer: ScanLayer, read: LayerData | int) -> None:
         if not isinstance(read, int):
             self._say(f"{path.name} is open.")
-            self._opened(layer.fill(read))
+            self._opened(path, layer.fill(read))
             return
         question = f"{path.name} holds {read} volumes (phases, time points). Which one, from 0 on?"
         index = _questions.number(self._widget, "Choose a volume", question, read - 1)
