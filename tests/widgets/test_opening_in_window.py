@@ -62,6 +62,26 @@ def test_of_several_volumes_the_user_chooses_one(open_window, phases: Path, monk
     assert "Remark: volume 2 of volumes 0 to 2" in window.controller.state.scan
 
 
+def test_scans_opened_at_once_are_remembered_each_under_its_own_path(
+    open_window, tmp_path: Path, monkeypatch
+):
+    paths = [tmp_path / f"{name}.nii.gz" for name in ("first", "second")]
+    for path in paths:
+        nib.save(nib.Nifti1Image(np.ones((5, 6, 7), np.int16), np.eye(4)), path)
+    window = open_window()
+    noted = []
+    monkeypatch.setattr(
+        window.controller.sitting, "remember", lambda volume, path: noted.append((volume, path))
+    )
+    for path in paths:
+        window.assistant._open_path(str(path))
+    window.until(lambda: len(noted) == 2)
+    assert {volume.name: path for volume, path in noted} == {
+        "first": paths[0],
+        "second": paths[1],
+    }
+
+
 @pytest.fixture
 def series(tmp_path: Path) -> Path:
     """Return a folder with five slices of 7 x 6 pixels, 8 mm apart, each of other values."""
