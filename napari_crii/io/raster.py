@@ -13,6 +13,7 @@ from napari_crii.geometry import Geometry
 from napari_crii.io._choice import chosen_volume
 from napari_crii.io._decoded import decoded
 from napari_crii.io._refusal import refusing
+from napari_crii.io._tiff_tags import check_first_page
 from napari_crii.io._values import Array, finite, native
 from napari_crii.io.sidecar import read_sidecar
 from napari_crii.volume import Volume
@@ -20,7 +21,7 @@ from napari_crii.volume import Volume
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
 _BAND = 256
 _PHOTOMETRIC = 262
-_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_BIG_TIFF_BIG_ENDIAN = b"MM\0+"
 _DEEP = ("I", "F")
 _WITH_ALPHA = ("LA", "La", "RGBA", "RGBa", "PA")
 
@@ -87,12 +88,14 @@ def read_raster(path: str | Path, labels: bool = False, volume_index: int | None
 
 
 def _is_stack(path: str | Path) -> bool:
-    """Whether this is a TIFF of several pages."""
+    """Whether this is a TIFF of several pages, or one that Pillow cannot read."""
     if _FORMATS[Path(path).suffix.lower()] != "TIFF":
         return False
-    with refusing(path, "TIFF image"), open(path, "rb") as stream:
-        if stream.read(4) not in _TIFF_MAGIC:
-            raise ScanError(f"{path} is not a readable TIFF image: it does not begin as one")
+    with refusing(path, "TIFF image"):
+        check_first_page(path)
+        with open(path, "rb") as stream:
+            if stream.read(4) == _BIG_TIFF_BIG_ENDIAN:
+                return True
     from napari_crii.io.tiff import tiff_pages
 
     return tiff_pages(path) > 1
