@@ -142,6 +142,11 @@ class LayerBinding:
         dims = self._viewer.dims
         return bool(dims.ndisplay == 2 and dims.ndim >= 3 and dims.order[-3] == dims.ndim - 3)
 
+    def recolor(self, classes: Sequence[LabelClass]) -> None:
+        """Show the classes in these colours from here on."""
+        for layer in (self.human, self.proposal):
+            layer.colormap = class_colormap(classes)
+
     def restore(self) -> None:
         """Put layers of ours that are not in the viewer (any more) there."""
         for layer in reversed(self.layers):
