@@ -310,15 +310,13 @@ class Case:
     def _take(self, index: int, joined: bool = False) -> Correction | None:
         if self.status(index) is not SliceStatus.UNTOUCHED:
             return None
-        return self._act(
-            Act.TAKE,
-            index,
-            self._whole(),
-            self.proposals.labels[index].copy(),
-            np.full(self.shape[1:], Provenance.UNTOUCHED, dtype=np.uint8),
-            SliceStatus.EDITED,
-            joined,
-        )
+        proposed = self.proposals.labels[index]
+        # Compressing what stays empty would make the first stroke on a slice wait.
+        changed: NDArray[np.bool_] = proposed != self.human.labels[index]
+        box = bounding_box(changed) if changed.any() else Box(0, 0, 1, 1)
+        labels = proposed[box.slices].copy()
+        provenance = np.full(labels.shape, Provenance.UNTOUCHED, dtype=np.uint8)
+        return self._act(Act.TAKE, index, box, labels, provenance, SliceStatus.EDITED, joined)
 
     def _confirm(self, act: Act, index: int, box: Box, status: SliceStatus) -> Correction:
         """Raise the provenance inside `box`; what was drawn or seeded keeps its origin."""

@@ -89,7 +89,12 @@ def test_what_cannot_be_measured_is_one_sentence(run, monkeypatch: pytest.Monkey
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("sys.platform", "linux")
-    for part, said in (("window", "there is no display"), ("all", "there is no part 'all'")):
+    no_display = "there is no display"
+    for part, said in (
+        ("window", no_display),
+        ("stroke", no_display),
+        ("all", "there is no part 'all'"),
+    ):
         result = run("latency", "--part", part)
         assert result.exit_code == 2
         assert said in result.stderr

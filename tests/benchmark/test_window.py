@@ -34,3 +34,20 @@ def test_a_window_is_measured_and_closed(tmp_path: Path) -> None:
     assert 0 < report["event_loop_p99_ms"] <= report["event_loop_gap_ms"]
     assert report["scrolling"] is True
     assert report["scan"]["slices"] == 6
+
+
+def test_strokes_are_measured_over_those_on_a_bare_layer(tmp_path: Path) -> None:
+    volume, _ = make_phantom((6, 32, 40))
+    scan = tmp_path / "scan.nii.gz"
+    write_map(scan, volume.array, volume.geometry)
+    command = [sys.executable, "-m", "napari_crii.cli", "benchmark", "latency"]
+    options = ["--part", "stroke", "--scan", str(scan), "--repeats", "2", "--json"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    more = report["stroke_p95_ms"] - report["bare_stroke_p95_ms"]
+    assert report["stroke_extra_ms"] == pytest.approx(more, abs=0.002)
+    assert report["layer"] == [6, 32, 40]
+    counts = {name: kind["count"] for name, kind in report["strokes"].items()}
+    assert counts == {"bare": 8, "bare, first": 2, "ours": 8, "ours, first": 2}
+    assert all(kind["p95_ms"] >= kind["median_ms"] > 0 for kind in report["strokes"].values())
