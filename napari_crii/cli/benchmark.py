@@ -211,7 +211,8 @@ def _report_folds(plan: CrossValidation, out: Path, table: Path, as_json: bool) 
     summaries = {said: summary(runs, name) for name, said in SCORES.items()}
     if as_json:
         files = {"runs": str(out), "table": str(table)}
-        write_json({**files, **summaries, "folds": runs})
+        by_name = {said.replace(" ", "_"): found for said, found in summaries.items()}
+        write_json({**files, **by_name, "folds": runs})
         return
     typer.echo(report_table(runs))
     for said, s in summaries.items():
