@@ -186,7 +186,8 @@ class LayerBinding:
                 (self.human, self.proposal, self.disagreement), changes, strict=True
             ):
                 if changed:
-                    layer.refresh()
+                    # Thumbnail and extent cost more than the slice, and can wait for a scroll.
+                    layer.refresh(thumbnail=False, highlight=False, extent=False)
 
     def go_to(self, patch: Patch, zoom: float) -> None:
         """Show a patch: its slice, centred, at `zoom` canvas pixels per mm."""
