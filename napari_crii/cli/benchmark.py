@@ -336,6 +336,6 @@ def _stroke_lines(report: dict[str, Any]) -> list[str]:
     size = " x ".join(str(n) for n in report["layer"])
     return [
         markdown_table(head, rows),
-        f"at 95 %, a stroke on ours takes {more:.2f} ms more, {handled:.2f} ms more to handle its "
-        f"mouse events; the first on a slice {first[0]:.2f} and {first[1]:.2f} ms; layers of {size}",
+        f"at 95 %, a stroke on ours takes {more:.2f} ms more, {handled:.2f} ms more to handle "
+        f"the mouse; the first on a slice {first[0]:.2f} and {first[1]:.2f} ms; layers of {size}",
     ]
