@@ -26,6 +26,7 @@ from napari_crii.classes import LabelClass
 from napari_crii.errors import CriiError
 from napari_crii.io.kinds import MASK_SUFFIXES
 from napari_crii.widgets._builders import button, group, row, show_progress, words_label
+from napari_crii.widgets.case_list import CaseList
 from napari_crii.widgets.controller import AssistantController
 from napari_crii.widgets.forms import Choice, SaveForm, TaskForm
 from napari_crii.widgets.importing import MaskImport
@@ -75,6 +76,7 @@ class CriiAssistant(QScrollArea):
         )
         self.importing = MaskImport(self, self.controller)
         self.projects = ProjectOpening(self, self.controller, self.task_form, self._on_last_scan)
+        self.cases = CaseList(self.controller, self.projects)
         self._build()
         self.controller.changed.connect(self._render)
         events = napari_viewer.layers.events
@@ -101,6 +103,10 @@ class CriiAssistant(QScrollArea):
         volume = volume_of(named[0]) if named else None
         if volume is None:
             raise CriiError("Choose a scan first: open a file or a DICOM folder.")
+        case = self.controller.case
+        if case is None or case.volume is not volume:
+            # It was hidden if another case was opened since.
+            named[0].visible = True
         if named[0].source.path:
             self.controller.sitting.remember(volume, Path(named[0].source.path))
         return Task(volume, self.task_form.classes(), choice.checkpoint)
@@ -144,6 +150,7 @@ class CriiAssistant(QScrollArea):
         layout.setContentsMargins(6, 6, 6, 6)
         for part in (
             self._project_row(),
+            self.cases.box,
             self._scan_group(),
             self._propose_group(),
             self._patch_group(),
@@ -268,6 +275,7 @@ class CriiAssistant(QScrollArea):
             label.setVisible(bool(words))
         self._status.setText(f"{'Problem: ' if state.is_error else ''}{state.message}")
         self._status.setStyleSheet("font-weight: bold;" if state.is_error else "")
+        self.cases.render()
         show_progress(self._proposing, state.proposing)
         show_progress(self._learning, state.learning)
         self._cancel.setEnabled(state.proposing.running)
@@ -314,8 +322,19 @@ class CriiAssistant(QScrollArea):
         self.begin(then)
 
     def _show(self, layer: LayerData) -> str:
+        """Show a scan, in its layer where it has one; scans of other cases are hidden."""
         data, arguments, _ = layer
-        return str(self._viewer.add_image(data, **arguments).name)
+        session = self.controller.session
+        cases = {} if session is None else session.cases
+        case = cases.get(arguments["metadata"][VOLUME_KEY].digest)
+        ours = {id(one.volume) for one in cases.values()}
+        name = ""
+        for one in self._viewer.layers:
+            volume = volume_of(one)
+            if volume is not None and id(volume) in ours:
+                one.visible = case is not None and volume is case.volume
+                name = one.name if one.visible else name
+        return name or str(self._viewer.add_image(data, **arguments).name)
 
     def _ask_mask(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Import a mask")
