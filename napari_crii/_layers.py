@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from napari_crii.errors import CriiError
 from napari_crii.volume import Volume
 
 VOLUME_KEY = "napari_crii_volume"
@@ -33,3 +35,29 @@ def image_layer(volume: Volume) -> LayerData:
         low, high = volume.intensity.low, volume.intensity.high
         arguments |= {"colormap": "gray", "contrast_limits": (low, max(high, low + 1e-6))}
     return (volume.slices(), arguments, "image")
+
+
+def scan_layer(path: str | Path, volume_index: int | None = None) -> LayerData:
+    """Read a scan as an image layer; parameters and errors as `napari_crii.io.read_scan`."""
+    from napari_crii.io import read_scan
+
+    return image_layer(read_scan(path, volume_index))
+
+
+def preview_layer(path: Path) -> LayerData | None:
+    """Return one slice of a DICOM series as a layer; None for other scans.
+
+    None as well if it cannot be shown: reading the series says why.
+    """
+    from napari_crii.io.kinds import looks_like_dicom
+
+    if not (path.is_dir() or (path.is_file() and looks_like_dicom(path))):
+        return None
+    from napari_crii.io.dicom import preview_series
+
+    try:
+        volume = preview_series(path)
+    except CriiError:
+        return None
+    # A scan that is stepped through along another axis has no such slice.
+    return image_layer(volume) if volume.slice_axis == 0 else None

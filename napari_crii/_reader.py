@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from napari_crii._layers import LayerData, image_layer
+from napari_crii._layers import LayerData, scan_layer
 
 PathOrPaths = str | list[str]
 
@@ -25,6 +25,4 @@ def read_layers(path: PathOrPaths) -> list[LayerData]:
     ScanError
         If it cannot be opened; the sentence names the file and the rule.
     """
-    from napari_crii.io import read_scan
-
-    return [image_layer(read_scan(path[0] if isinstance(path, list) else path))]
+    return [scan_layer(path[0] if isinstance(path, list) else path)]

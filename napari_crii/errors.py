@@ -13,6 +13,14 @@ class ScanError(CriiError):
     """A scan or mask that cannot be opened: the text names the file and the broken rule."""
 
 
+class SeveralVolumesError(ScanError):
+    """A scan of several volumes none of which was chosen; `count` says how many there are."""
+
+    def __init__(self, sentence: str, count: int) -> None:
+        super().__init__(sentence)
+        self.count = count
+
+
 class GeometryError(CriiError):
     """Two grids that should coincide do not, or a grid that is no grid."""
 

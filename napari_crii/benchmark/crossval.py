@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,6 @@ from napari_crii.errors import TrainingError
 from napari_crii.inference import Predictor
 from napari_crii.io import read_mask, read_scan
 from napari_crii.io.pairs import pair_files, scan_stem
-from napari_crii.metrics import dice
 from napari_crii.preprocessing import Preprocessing
 from napari_crii.training import Finished, FinishReason, Stepped, TrainingConfig, fit
 from napari_crii.training.data import TrainingSlice
@@ -35,6 +34,11 @@ Stepping = Callable[[int], None]
 
 
 SUMMARISED = ("mean", "spread", "worst")
+# Name in a run: heading in the table.
+SCORES = {"dice": "refined", "dice_coarse": "coarse", "dice_whole": "whole patient"}
+
+# (K, 2): pixels in both masks, and the sum of those in each.
+Overlap = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,8 @@ def cross_validate(
     -------
     list of dict
         One per fold: ``fold``, ``settings``, ``material`` (digest of the slices), ``slices``,
-        ``dice`` and ``dice_coarse`` (patient to mean over slices and classes), ``seconds``.
+        ``dice`` and ``dice_coarse`` (patient to mean over slices and classes), ``dice_whole``
+        (patient to mean over classes, all the patient's slices as one), ``seconds``.
 
     Raises
     ------
@@ -152,11 +157,9 @@ def _run_fold(
     started = time.perf_counter()
     train = [item for item in data if item.patient not in tested]
     checkpoint = _train(plan, train, stepped)
-    refined, coarse = score_patients(plan, checkpoint, tested)
     return {
         "slices": len(data) - len(train),
-        "dice": refined,
-        "dice_coarse": coarse,
+        **score_patients(plan, checkpoint, tested),
         "seconds": round(time.perf_counter() - started, 1),
     }
 
@@ -174,11 +177,12 @@ def _train(plan: CrossValidation, data: list[TrainingSlice], stepped: Stepping) 
 
 def score_patients(
     plan: CrossValidation, checkpoint: Checkpoint, tested: set[str]
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Return each tested patient's Dice, of the refined and of the coarse branch."""
+) -> dict[str, dict[str, float]]:
+    """Return each tested patient's Dice, by the name that it has in a run (`SCORES`)."""
     patients = read_groups(plan.groups)
     predictor = Predictor(checkpoint)
-    refined, coarse = defaultdict(list), defaultdict(list)
+    refined: dict[str, list[Overlap]] = defaultdict(list)
+    coarse: dict[str, list[Overlap]] = defaultdict(list)
     for scan, mask in pair_files(plan.images, plan.labels):
         patient = patients[scan_stem(scan)]
         if patient not in tested:
@@ -186,21 +190,34 @@ def score_patients(
         volume = read_scan(scan)
         truth = to_slices(read_mask(mask, like=volume)[0], volume.slice_axis)
         for index, prediction in predictor.predict_volume(volume):
-            refined[patient].append(_dice(prediction.labels(), truth[index], plan))
-            coarse[patient].append(_dice(prediction.coarse_mean.argmax(0), truth[index], plan))
-    return _means(refined), _means(coarse)
+            refined[patient].append(_overlap(prediction.labels(), truth[index], plan))
+            said = prediction.coarse_mean.argmax(0)
+            coarse[patient].append(_overlap(said, truth[index], plan))
+    return {
+        "dice": {p: _mean_dice(overlaps) for p, overlaps in sorted(refined.items())},
+        "dice_coarse": {p: _mean_dice(overlaps) for p, overlaps in sorted(coarse.items())},
+        "dice_whole": {p: _mean_dice([np.sum(o, axis=0)]) for p, o in sorted(refined.items())},
+    }
 
 
-def _dice(labels: NDArray[np.integer], truth: NDArray[Any], plan: CrossValidation) -> float:
-    """Return the mean Dice over the foreground classes; with one, any label above 0 is it."""
+def _overlap(labels: NDArray[Any], truth: NDArray[Any], plan: CrossValidation) -> Overlap:
+    """Return, per class, the pixels in both masks and those in each, (K, 2).
+
+    With one class, any label above 0 is it.
+    """
     if len(plan.classes) == 1:
-        return dice(labels > 0, truth > 0)
-    classes = range(1, len(plan.classes) + 1)
-    return float(np.mean([dice(labels == k, truth == k) for k in classes]))
+        labels, truth = labels > 0, truth > 0
+    counts = [
+        (np.count_nonzero(a & b), np.count_nonzero(a) + np.count_nonzero(b))
+        for a, b in ((labels == k, truth == k) for k in range(1, len(plan.classes) + 1))
+    ]
+    return np.array(counts, dtype=np.int64)
 
 
-def _means(values: dict[str, list[float]]) -> dict[str, float]:
-    return {patient: round(float(np.mean(v)), 4) for patient, v in sorted(values.items())}
+def _mean_dice(overlaps: Sequence[Overlap]) -> float:
+    """Return the mean Dice over overlaps and classes; of two empty masks it is 1."""
+    both, total = np.concatenate(overlaps).T
+    return round(float(np.where(total, 2 * both / np.maximum(total, 1), 1.0).mean()), 4)
 
 
 def summary(runs: list[Run], branch: str = "dice") -> dict[str, float | str]:
@@ -209,7 +226,7 @@ def summary(runs: list[Run], branch: str = "dice") -> dict[str, float | str]:
     Parameters
     ----------
     branch
-        ``"dice"``, of the refined branch, or ``"dice_coarse"``.
+        One of `SCORES`.
     """
     patients = {p: d for run in runs for p, d in run[branch].items()}
     values = np.array(list(patients.values()))
@@ -226,13 +243,13 @@ def summary(runs: list[Run], branch: str = "dice") -> dict[str, float | str]:
 def report_table(runs: list[Run]) -> str:
     """Return, in Markdown, the Dice of every patient, with mean, spread and worst below."""
     rows = [
-        [patient, str(run["fold"]), f"{refined:.3f}", f"{run['dice_coarse'][patient]:.3f}"]
+        [patient, str(run["fold"]), *(f"{run[name][patient]:.3f}" for name in SCORES)]
         for run in runs
-        for patient, refined in run["dice"].items()
+        for patient in run["dice"]
     ]
-    refined, coarse = summary(runs), summary(runs, "dice_coarse")
-    below = [[name, "", *(f"{s[name]:.3f}" for s in (refined, coarse))] for name in SUMMARISED]
-    return markdown_table(("patient", "fold", "refined", "coarse"), sorted(rows) + below)
+    summaries = [summary(runs, name) for name in SCORES]
+    below = [[line, "", *(f"{s[line]:.3f}" for s in summaries)] for line in SUMMARISED]
+    return markdown_table(("patient", "fold", *SCORES.values()), sorted(rows) + below)
 
 
 def report_page(plan: CrossValidation, runs: list[Run]) -> str:
@@ -247,8 +264,8 @@ def report_page(plan: CrossValidation, runs: list[Run]) -> str:
             f"Made by `napari-crii benchmark crossval`: {refined['patients']} patients, {slices} "
             f"slices, {plan.folds} folds dealt by patient with seed {plan.seed}, "
             f"{plan.training.iterations} iterations each, {seconds:.0f} s in all. A patient's "
-            "Dice is the mean over slices and classes; spread is the standard deviation over "
-            "patients.",
+            "Dice is the mean over slices and classes; over the whole patient, that of all slices "
+            "as one mask. Spread is the standard deviation over patients.",
             "",
             f"Preprocessing: `{json.dumps(said['recipe'])}`",
             "",

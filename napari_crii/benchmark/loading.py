@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_crii._layers import preview_layer, scan_layer
 from napari_crii.benchmark._scans import FORMATS, SIDE, Format, voxels
 from napari_crii.benchmark.ratios import Ratio, Work, alternate
 from napari_crii.errors import CriiError
@@ -62,25 +63,26 @@ def first_slice(folder: Path, repeats: int, clock: Clock = time.perf_counter) ->
     Returns
     -------
     dict
-        ``preview``: a slice whose own header is checked; ``checked``: the middle slice, once the
-        headers of all slices are checked; both over our time for the whole series, and
+        ``visible``: the slice that the window shows first, of one file whose own header is
+        checked, as the layer that napari is given to draw; ``checked``: the middle slice, once
+        the headers of all slices are checked. Both over our time for the whole series, and
         ``…_over_bare`` over that of the bare reader.
     """
-    from napari_crii.io.dicom import open_series, preview_slice
+    from napari_crii.io.dicom import open_series
 
     def checked() -> object:
         series = open_series(folder)
         return series.read_slice(series.shape[0] // 2)
 
     works: dict[str, Work] = {
-        "preview": partial(preview_slice, folder),
+        "visible": partial(preview_layer, folder),
         "checked": checked,
-        "series": partial(read_scan, folder),
+        "series": partial(scan_layer, folder),
         "bare": partial(bare_reader("pydicom"), folder),
     }
     seconds = alternate([works] * repeats, clock)
     found: dict[str, float] = {}
-    for name in ("preview", "checked"):
+    for name in ("visible", "checked"):
         for whole, suffix in (("series", ""), ("bare", "_over_bare")):
             ratio = float(np.median(seconds[name] / seconds[whole]))
             found[f"{name}{suffix}"] = round(ratio, 4)

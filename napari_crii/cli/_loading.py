@@ -8,6 +8,11 @@ import typer
 
 from napari_crii.cli._output import JsonOption, note, write_json
 
+_FIRST = {
+    "visible": "visible (its own header checked, handed to napari)",
+    "checked": "checked (the headers of all slices read)",
+}
+
 Slices = Annotated[int, typer.Option(min=1, help="Slices of 512 x 512 in each scan.")]
 Repeats = Annotated[int, typer.Option(min=2, help="Rounds in which to alternate.")]
 
@@ -37,9 +42,11 @@ def loading_lines(report: dict[str, Any]) -> list[str]:
     size = " x ".join(str(n) for n in report["shape"])
     return [
         markdown_table(head, rows),
-        f"first DICOM slice: preview after {first['preview']:.3f} of the series' time "
-        f"({first['preview_over_bare']:.3f} of pydicom's), with all headers checked after "
-        f"{first['checked']:.3f} ({first['checked_over_bare']:.3f})",
+        *(
+            f"first DICOM slice {what}: after {first[name]:.3f} of the series' time "
+            f"({first[name + '_over_bare']:.3f} of pydicom's)"
+            for name, what in _FIRST.items()
+        ),
         f"{size}, {report['repeats']} rounds; {machine['cpu']}, {machine['cores']} cores",
     ]
 

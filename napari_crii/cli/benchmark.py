@@ -195,22 +195,28 @@ def latency(
 
 
 def _report_folds(plan: CrossValidation, out: Path, table: Path, as_json: bool) -> None:
-    from napari_crii.benchmark.crossval import cross_validate, report_page, report_table, summary
+    from napari_crii.benchmark.crossval import (
+        SCORES,
+        cross_validate,
+        report_page,
+        report_table,
+        summary,
+    )
 
     with progress_bar("learning") as advance:
         runs = cross_validate(plan, out, lambda done, total: advance(done, total, ""))
     from napari_crii.cli._written import write_text
 
     write_text(table, report_page(plan, runs))
-    refined, coarse = summary(runs), summary(runs, "dice_coarse")
+    summaries = {said: summary(runs, name) for name, said in SCORES.items()}
     if as_json:
         files = {"runs": str(out), "table": str(table)}
-        write_json({**files, "refined": refined, "coarse": coarse, "folds": runs})
+        write_json({**files, **summaries, "folds": runs})
         return
     typer.echo(report_table(runs))
-    for name, s in (("refined", refined), ("coarse", coarse)):
+    for said, s in summaries.items():
         typer.echo(
-            f"{name:<8} Dice {s['mean']:.3f} ± {s['spread']:.3f} over {s['patients']} patients, "
+            f"{said:<13} Dice {s['mean']:.3f} ± {s['spread']:.3f} over {s['patients']} patients, "
             f"worst {s['worst']:.3f} ({s['worst_patient']})"
         )
     note(f"Written: {out}, {table}")

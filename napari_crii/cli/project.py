@@ -184,8 +184,7 @@ def import_mask(
         if foreign:
             raise ProjectError(f"{mask} holds label {foreign[0]}, which is no class of the project")
         taken = [i for i in range(len(slices)) if every_slice or slices[i].any()]
-        for index in taken:
-            opened.seed(index, slices[index])
+        opened.seed_slices({index: slices[index] for index in taken})
     _tell({"case": case, "slices": taken}, f"Took {len(taken)} slices into {case}.", as_json)
 
 

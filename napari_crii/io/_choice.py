@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_crii.errors import ScanError
+from napari_crii.errors import ScanError, SeveralVolumesError
 
 Remarks = tuple[str, ...]
 
@@ -14,8 +14,10 @@ def chosen_volume(path: str | Path, count: int, index: int | None) -> tuple[int,
 
     Raises
     ------
+    SeveralVolumesError
+        If there are several volumes and none was chosen.
     ScanError
-        If there are several volumes and none was chosen, or there is no such volume.
+        If there is no such volume.
     """
     if count == 1 and index in (None, 0):
         return 0, ()
@@ -24,4 +26,6 @@ def chosen_volume(path: str | Path, count: int, index: int | None) -> tuple[int,
     if count == 1:
         raise ScanError(f"{path} holds one volume, so there is no volume index {index}")
     holds = f"{path} holds {count} volumes: choose one with volume index 0 to {count - 1}"
-    raise ScanError(holds if index is None else f"{holds}, not {index}")
+    if index is None:
+        raise SeveralVolumesError(holds, count)
+    raise ScanError(f"{holds}, not {index}")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from napari_crii.errors import ScanError
+from napari_crii.errors import CriiError, ScanError
 
 _LONGEST_REASON = 160
 # What libraries say of their own insides, and what it means for a file.
@@ -18,7 +18,11 @@ _IN_WORDS = (
     (r"total bytes|bytes per value|unpack", "a value has a length that does not fit its type"),
     (r"cannot identify|work out file type", "its content is damaged or of another kind"),
     (r"data stream|while decompressing|not a gzip|incorrect header", "its packing is damaged"),
-    (r"xpected \d+ bytes|file ended|Truncated File|ended before", "it is truncated"),
+    (r"xpected \d+ bytes|file ended|runcated|ended before|failed to read", "it is truncated"),
+    (r"data code (\S+) not recogni", r"its voxels have an unknown type, code \1"),
+    (r"not a valid COMPRESSION", "it is packed in a way that is not known"),
+    (r"not well-formed|image description", "the description in it is damaged"),
+    (r"cannot load this image|broken PNG", "its content is damaged"),
     (r"\((\d+ pixels)\) exceeds limit", r"its \1 are more than can be opened safely"),
     (r"corrupted IFD", "its directory of tags is damaged"),
     (r"Missing dimensions", "it does not tell its size"),
@@ -27,9 +31,7 @@ _IN_WORDS = (
     (r"w2 should be positive", "the quaternion of its qform is no rotation"),
     (r"raised by all available", "its compressed pixels are damaged or of an unknown kind"),
 )
-_INSIDES = re.compile(
-    r"object|attribute|NoneType|index|key|argument|\w+Error|\w+\(\)|dtype|array|tuple|list|\bbyte"
-)
+_PACKAGE = "napari_crii."
 
 
 @contextmanager
@@ -63,10 +65,17 @@ def malformed(error: BaseException) -> str:
     for pattern, words in _IN_WORDS:
         if found := re.search(pattern, text):
             return found.expand(words)
-    foreign = not isinstance(error, OSError | ValueError) or not text.strip()
-    if foreign and (_INSIDES.search(text) or not text.strip() or isinstance(error, LookupError)):
-        return "its structure is damaged"
-    return reason(error)
+    return reason(error) if _is_ours(error) else "its structure is damaged"
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether a sentence of this package was raised; others speak of their own insides."""
+    if not isinstance(error, CriiError | ValueError) or not str(error).strip():
+        return False
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is None or trace.tb_frame.f_globals.get("__name__", "").startswith(_PACKAGE)
 
 
 def reason(error: BaseException) -> str:

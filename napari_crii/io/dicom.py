@@ -142,11 +142,6 @@ def series_volumes(path: str | Path) -> int:
         return len(phases(_stack(Path(path))[0].headers))
 
 
-def preview_slice(path: str | Path) -> Array:
-    """Return one slice at once, (Y, X) or (Y, X, 3): see :func:`preview_series`."""
-    return np.asarray(preview_series(path).array[0])
-
-
 def preview_series(path: str | Path) -> Volume:
     """Return one slice at once, as a volume (1, Y, X) or (1, Y, X, 3), before a series is checked.
 

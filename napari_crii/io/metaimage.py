@@ -11,7 +11,7 @@ from napari_crii.errors import ScanError
 from napari_crii.geometry import Geometry
 from napari_crii.io._refusal import refusing
 from napari_crii.io._stream import Packing
-from napari_crii.io.raw_image import RawImage, Remarks, checked_geometry, data_file, shown
+from napari_crii.io.raw_image import Fields, RawImage, Remarks, checked_geometry, data_file, shown
 
 _LONGEST_HEADER = 1 << 20
 _DTYPES = {
@@ -29,8 +29,6 @@ _DTYPES = {
     "MET_DOUBLE": "f8",
 }
 _LETTERS = "xyzt"
-
-Fields = dict[str, str]
 
 
 def read_metaimage_header(path: str | Path) -> RawImage:
@@ -66,7 +64,7 @@ def read_metaimage_header(path: str | Path) -> RawImage:
 
 def _fields(path: str | Path) -> tuple[Fields, int]:
     """Return the fields up to ``ElementDataFile``, which is the last, and where it ends."""
-    fields: Fields = {}
+    fields = Fields()
     with open(path, "rb") as stream:
         while line := stream.readline(_LONGEST_HEADER):
             name, equals, value = line.decode("utf-8", "replace").partition("=")
@@ -91,7 +89,7 @@ def _dtype(path: str | Path, fields: Fields) -> np.dtype[Any]:
 
 
 def _data(path: Path, fields: Fields, end: int) -> tuple[Path, int, Packing]:
-    if not _flag({"BinaryData": "True"} | fields, "BinaryData"):
+    if not _flag(Fields({"BinaryData": "True"} | fields), "BinaryData"):
         raise ScanError(f"{path} holds its voxels as text: save it as binary")
     packing: Packing = "zlib" if _flag(fields, "CompressedData") else "raw"
     skipped = int(fields.get("HeaderSize", 0))

@@ -15,7 +15,7 @@ from napari_crii.errors import ScanError
 from napari_crii.geometry import Geometry
 from napari_crii.io._refusal import refusing
 from napari_crii.io._stream import Packing
-from napari_crii.io.raw_image import RawImage, Remarks, checked_geometry, data_file, shown
+from napari_crii.io.raw_image import Fields, RawImage, Remarks, checked_geometry, data_file, shown
 
 _LONGEST_HEADER = 4 << 20
 _TYPES = {
@@ -50,7 +50,6 @@ _NO_UNIT = ("", "???", "none")
 _COLOUR_KINDS = ("rgb-color", "rgba-color", "3-color", "4-color")
 _SPATIAL_KINDS = ("domain", "space")
 
-Fields = dict[str, str]
 Matrix = NDArray[np.float64]
 
 
@@ -92,7 +91,7 @@ def read_nrrd_header(path: str | Path) -> RawImage:
 
 def _fields(path: str | Path) -> tuple[Fields, int]:
     """Return field names, squeezed and in lower case, to values; and where the header ends."""
-    fields: Fields = {}
+    fields = Fields()
     with open(path, "rb") as stream:
         if not stream.readline(64).startswith(b"NRRD000"):
             raise ValueError("it does not begin with NRRD000")

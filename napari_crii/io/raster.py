@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from pathlib import Path
 
@@ -12,7 +11,9 @@ from PIL import Image
 from napari_crii.errors import ScanError
 from napari_crii.geometry import Geometry
 from napari_crii.io._choice import chosen_volume
+from napari_crii.io._decoded import decoded
 from napari_crii.io._refusal import refusing
+from napari_crii.io._tiff_tags import check_first_page
 from napari_crii.io._values import Array, finite, native
 from napari_crii.io.sidecar import read_sidecar
 from napari_crii.volume import Volume
@@ -20,7 +21,7 @@ from napari_crii.volume import Volume
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
 _BAND = 256
 _PHOTOMETRIC = 262
-_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_BIG_TIFF_BIG_ENDIAN = b"MM\0+"
 _DEEP = ("I", "F")
 _WITH_ALPHA = ("LA", "La", "RGBA", "RGBa", "PA")
 
@@ -68,8 +69,9 @@ def read_raster(path: str | Path, labels: bool = False, volume_index: int | None
     kind = _FORMATS[Path(path).suffix.lower()]
     with refusing(path, f"{kind} image"), warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        # Without `formats` Pillow would open a renamed file by its content.
-        with Image.open(os.fspath(path), formats=(kind,)) as image:
+        # Without `formats` Pillow would open a renamed file by its content; a file that it opens
+        # itself it may map into memory, beside the array.
+        with open(path, "rb") as stream, Image.open(stream, formats=(kind,)) as image:
             if getattr(image, "n_frames", 1) != 1:
                 raise ScanError(f"{path} holds several images: save them as pages of a TIFF")
             if kind == "TIFF" and _PHOTOMETRIC not in getattr(image, "tag_v2", ()):
@@ -86,12 +88,14 @@ def read_raster(path: str | Path, labels: bool = False, volume_index: int | None
 
 
 def _is_stack(path: str | Path) -> bool:
-    """Whether this is a TIFF of several pages."""
+    """Whether this is a TIFF of several pages, or one that Pillow cannot read."""
     if _FORMATS[Path(path).suffix.lower()] != "TIFF":
         return False
-    with refusing(path, "TIFF image"), open(path, "rb") as stream:
-        if stream.read(4) not in _TIFF_MAGIC:
-            raise ScanError(f"{path} is not a readable TIFF image: it does not begin as one")
+    with refusing(path, "TIFF image"):
+        check_first_page(path)
+        with open(path, "rb") as stream:
+            if stream.read(4) == _BIG_TIFF_BIG_ENDIAN:
+                return True
     from napari_crii.io.tiff import tiff_pages
 
     return tiff_pages(path) > 1
@@ -102,29 +106,7 @@ def _pixels(image: Image.Image, labels: bool) -> tuple[Array, Remarks]:
     remarks = _depth_lost(image)
     if image.mode in _WITH_ALPHA or "transparency" in image.info:
         remarks += ("the transparency of the image was dropped",)
-    if labels and image.mode == "P":
-        return np.asarray(image), remarks
-    if image.mode in ("LA", "La"):
-        return _in_bands(image, "LA")[..., 0], remarks
-    # Converting an image of mode RGBA keeps the colours under transparent pixels as stored.
-    if image.mode not in ("1", "L", "F", "RGB") and not image.mode.startswith("I"):
-        return _in_bands(image, "RGB"), remarks
-    return _in_bands(image, "L" if image.mode == "1" else image.mode), remarks
-
-
-def _in_bands(image: Image.Image, mode: str) -> Array:
-    """Convert some rows at a time: Pillow at once would hold a large image three times."""
-    width, height = image.size
-    array: Array | None = None
-    for top in range(0, height, _BAND):
-        bottom = min(top + _BAND, height)
-        band = np.asarray(image.crop((0, top, width, bottom)).convert(mode))
-        if array is None:
-            array = np.empty((height, *band.shape[1:]), dtype=band.dtype)
-        array[top:bottom] = band
-    if array is None:
-        raise ValueError("it has a size of no pixels")
-    return array
+    return decoded(image, palette=labels), remarks
 
 
 def _depth_lost(image: Image.Image) -> Remarks:
@@ -138,7 +120,8 @@ def _depth_lost(image: Image.Image) -> Remarks:
 def _without_equal_channels(array: Array) -> tuple[Array, Remarks]:
     if array.ndim == 2:
         return array, ()
-    # Two comparisons of one channel each take a third of the memory of one of all.
-    if all(np.array_equal(array[..., 0], array[..., c]) for c in (1, 2)):
+    # Some rows at a time: a comparison of all would take a third of the image's memory again.
+    bands = (array[top : top + _BAND] for top in range(0, len(array), _BAND))
+    if all(np.array_equal(b[..., 0], b[..., c]) for b in bands for c in (1, 2)):
         return array[..., 0], ("the three equal colour channels were taken as grey values",)
     return array, ()

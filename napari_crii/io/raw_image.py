@@ -29,6 +29,13 @@ _ALPHA = 4
 _LONGEST_SHOWN = 80
 
 
+class Fields(dict[str, str]):
+    """The fields of a header by their names; one that is absent is told by its name."""
+
+    def __missing__(self, name: str) -> str:
+        raise ValueError(f"its header has no field {name!r}")
+
+
 @dataclass(frozen=True)
 class RawImage:
     """What a header says about its voxels.

@@ -11,13 +11,7 @@ from numpy.typing import NDArray
 
 from napari_crii.errors import ReadOnlyError
 from napari_crii.patches import Box, Patch, bounding_box
-from napari_crii.session.correction import (
-    Act,
-    Correction,
-    Provenance,
-    SliceState,
-    SliceStatus,
-)
+from napari_crii.session.correction import Act, Correction, Provenance, SliceState, SliceStatus
 from napari_crii.session.events import (
     Acted,
     CaseEvent,
@@ -183,16 +177,22 @@ class Case:
             return self._reject(Act.REJECT_SLICE, index, self._whole())
 
     def seed(self, index: int, labels: NDArray[np.integer]) -> Correction:
-        """Enter an expert's finished mask (H, W) of a slice.
+        """Enter an expert's finished mask (H, W) of a slice; as `seed_slices`."""
+        return self.seed_slices({index: labels})[0]
 
-        Raises
-        ------
-        ValueError
-            If the shape is not that of a slice, or a label is not a class.
-        """
-        self._require(labels)
-        provenance = np.full(self.shape[1:], Provenance.SEED, dtype=np.uint8)
-        return self._act(Act.SEED, index, self._whole(), labels, provenance, SliceStatus.ACCEPTED)
+    def seed_slices(self, slices: Mapping[int, NDArray[np.integer]]) -> Group:
+        """Enter finished masks (H, W) of slices: one act, undone at once; all, or an error."""
+        for index, labels in slices.items():
+            self._require(labels)
+            self.human.require_kept(index, labels)
+        seeded: Group = ()
+        where, status = self._whole(), SliceStatus.ACCEPTED
+        said = np.full(self.shape[1:], Provenance.SEED, dtype=np.uint8)
+        with self._one_act():
+            for index, labels in slices.items():
+                done = self._act(Act.SEED, index, where, labels, said, status, bool(seeded))
+                seeded += (done,)
+        return seeded
 
     def undo(self) -> Correction | None:
         """Take the last act back and return its last correction; None if there is none.

@@ -97,6 +97,11 @@ class HumanMask:
         for correction in corrections if self._locked else ():
             _refuse_locked(correction, correction.before, correction.after, self._locked)
 
+    def require_kept(self, index: int, labels: NDArray[np.integer]) -> None:
+        """Raise `LockedError` if slice `index` could not become `labels` (H, W) for a lock."""
+        if self._locked:
+            _refuse_change(index, self._labels[index], labels, self._locked)
+
     def _exchange(self, correction: Correction, old: SliceState, new: SliceState) -> None:
         where = (correction.slice, *correction.box.slices)
         same = (
@@ -126,13 +131,18 @@ def _refuse_locked(
     correction: Correction, old: SliceState, new: SliceState, locked: frozenset[int]
 ) -> None:
     """Raise `LockedError`; but taking a proposal changes nothing that is seen: it may."""
-    if not locked or correction.act is Act.TAKE:
-        return
-    changed = old.labels != new.labels
-    touched = np.union1d(old.labels[changed], new.labels[changed])
+    if locked and correction.act is not Act.TAKE:
+        _refuse_change(correction.slice, old.labels, new.labels, locked)
+
+
+def _refuse_change(
+    index: int, old: NDArray[np.integer], new: NDArray[np.integer], locked: frozenset[int]
+) -> None:
+    changed = old != new
+    touched = np.union1d(old[changed], new[changed])
     refused = sorted(locked.intersection(touched.tolist()))
     if refused:
         raise LockedError(
-            f"class {refused[0]} is locked, and this changes it on slice {correction.slice + 1}: "
+            f"class {refused[0]} is locked, and this changes it on slice {index + 1}: "
             "unlock it first"
         )

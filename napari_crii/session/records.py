@@ -11,6 +11,8 @@ from napari_crii.errors import ProjectError
 from napari_crii.session.entries import Entry
 
 LARGEST_CLASS = 65535
+# The setting under which later names and colours of the classes are kept.
+CLASSES = "classes"
 # The first patient trains; of every five from the second on, the first one validates.
 _SPLIT, _VALIDATES = 5, 1
 
@@ -101,6 +103,8 @@ class Records:
                 self.checkpoints.append(str(facts["digest"]))
             case "setting":
                 self.settings[str(facts["name"])] = facts["value"]
+                if facts["name"] == CLASSES:
+                    self.classes = _restyled(self.classes, facts["value"])
             case _:
                 raise ValueError(f"unknown kind {entry.kind}")
 
@@ -118,6 +122,16 @@ class Records:
         used = set(taken)
         numbers = range(1, len(used) + 2)
         return next(n for n in (f"{prefix}-{i:03d}" for i in numbers) if n not in used)
+
+
+def _restyled(
+    classes: tuple[LabelClass, ...], looks: list[dict[str, Any]]
+) -> tuple[LabelClass, ...]:
+    """Return classes with other names and colours; their ids are those that the project has."""
+    changed = tuple(LabelClass(**facts) for facts in looks)
+    if [c.id for c in changed] != [c.id for c in classes]:
+        raise ValueError("classes are renamed that are not the project's")
+    return changed
 
 
 def require_classes(classes: tuple[LabelClass, ...]) -> None:

@@ -52,7 +52,16 @@ def group(title: str, *widgets: QWidget) -> QGroupBox:
 
 
 def show_progress(bar: QProgressBar, progress: Progress) -> None:
-    """Show a progress; an idle bar is empty and keeps its place: a new layout costs a repaint."""
-    bar.setFormat("%p%" if progress.running else "")
-    bar.setMaximum(max(1, progress.total))
-    bar.setValue(progress.done)
+    """Show a progress; an idle bar is empty and keeps its place: a new layout costs a repaint.
+
+    `setValue` paints the whole window at once, the canvas with it; without updates it leaves the
+    paint to the event loop.
+    """
+    shown = ("%p%" if progress.running else "", max(1, progress.total), progress.done)
+    if shown == (bar.format(), bar.maximum(), bar.value()):
+        return
+    bar.setUpdatesEnabled(False)
+    bar.setFormat(shown[0])
+    bar.setMaximum(shown[1])
+    bar.setValue(shown[2])
+    bar.setUpdatesEnabled(True)

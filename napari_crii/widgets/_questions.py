@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qtpy.QtWidgets import QInputDialog, QMessageBox, QWidget
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import QColorDialog, QInputDialog, QMessageBox, QWidget
 
 
 def agrees(parent: QWidget, title: str, question: str) -> bool:
@@ -29,3 +30,11 @@ def text(parent: QWidget, title: str, question: str, proposed: str = "") -> str 
     """Ask for a line of text, without blanks around it; None if the user thinks better of it."""
     answer, given = QInputDialog.getText(parent, title, question, text=proposed)
     return str(answer).strip() if given else None
+
+
+def color(parent: QWidget, title: str, proposed: str) -> str | None:
+    """Ask for a colour, ``#rrggbb``; None if the user thinks better of it."""
+    # The same dialog on every system, and one that tests can drive.
+    plain = QColorDialog.ColorDialogOption.DontUseNativeDialog
+    answer = QColorDialog.getColor(QColor(proposed), parent, title, plain)
+    return str(answer.name()) if answer.isValid() else None

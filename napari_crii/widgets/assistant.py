@@ -27,6 +27,7 @@ from napari_crii.errors import CriiError
 from napari_crii.io.kinds import MASK_SUFFIXES
 from napari_crii.widgets._builders import button, group, row, show_progress, words_label
 from napari_crii.widgets.case_list import CaseList
+from napari_crii.widgets.class_list import ClassEditing, ClassList
 from napari_crii.widgets.controller import AssistantController
 from napari_crii.widgets.forms import Choice, SaveForm, TaskForm
 from napari_crii.widgets.importing import MaskImport
@@ -37,7 +38,7 @@ from napari_crii.widgets.opening import ScanOpening
 from napari_crii.widgets.patches_layer import REASON_COLORS
 from napari_crii.widgets.project_opening import ProjectOpening
 from napari_crii.widgets.scan_layer import ScanLayer
-from napari_crii.widgets.state import AssistantState, classes_in_words
+from napari_crii.widgets.state import AssistantState
 from napari_crii.widgets.task import Task
 
 SHIPPED_CHECKPOINT = "crii-lv-cine-mri.safetensors"
@@ -231,13 +232,14 @@ class CriiAssistant(QScrollArea):
         )
         self._undo = button(f"Undo ({shown_key('undo')})", "", self.controller.undo)
         self._slice_words = words_label()
-        self._class_words = words_label()
+        self._class_list = ClassList()
+        self._editing = ClassEditing(self._class_list, self.controller, self.task_form)
         how_to = words_label(HOW_TO)
         return group(
             "4. Correct and accept",
             row(self._accept_slice, self._undo, self._import),
             self._slice_words,
-            self._class_words,
+            self._class_list,
             how_to,
         )
 
@@ -262,13 +264,12 @@ class CriiAssistant(QScrollArea):
         """Show the controller's state."""
         state: AssistantState = self.controller.state
         session = self.controller.session
-        classes = "" if session is None else f"Labels: {classes_in_words(session.classes)}"
+        self._class_list.show_classes(() if session is None else session.classes)
         for label, words in (
             (self._project_words, state.project),
             (self._scan_words, state.scan),
             (self._patch_words, state.patch),
             (self._slice_words, state.slice),
-            (self._class_words, classes),
             (self._learning_words, state.learned),
         ):
             label.setText(words)

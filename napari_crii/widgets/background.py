@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 Work = Callable[[], Any]
 Then = Callable[[Any], None]
@@ -34,6 +35,46 @@ class Gate:
         """Let nothing through any more, and forget who listened."""
         with self._lock:
             self._emit = None
+
+
+class Mailbox(QObject):
+    """Messages of other threads, delivered on the window's thread.
+
+    One message a turn of the event loop, among the timers: several at once, or one between a
+    scroll and its paint, would stop the window for longer.
+
+    Parameters
+    ----------
+    deliver
+        Called with each message, in the order in which they were posted.
+    """
+
+    _arrived = Signal(object)
+
+    def __init__(self, deliver: Then, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._deliver = deliver
+        self._waiting: deque[Any] = deque()
+        self._turns = QTimer(self)
+        self._turns.timeout.connect(self._next)
+        self._arrived.connect(self._keep)
+        self.post = Gate(self._arrived.emit)
+
+    def close(self) -> None:
+        """Deliver nothing any more."""
+        self.post.close()
+        self._turns.stop()
+        self._waiting.clear()
+
+    def _keep(self, message: Any) -> None:
+        self._waiting.append(message)
+        self._turns.start(0)
+
+    def _next(self) -> None:
+        message = self._waiting.popleft()
+        if not self._waiting:
+            self._turns.stop()
+        self._deliver(message)
 
 
 class Background(QObject):

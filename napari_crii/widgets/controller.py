@@ -180,11 +180,11 @@ class AssistantController(QObject):
             self.say(str(error), True)
 
     def seed(self, slices: Mapping[int, NDArray[np.integer]]) -> None:
-        """Enter an expert's finished masks (H, W) of some slices."""
+        """Enter an expert's finished masks (H, W) of some slices; `LockedError`: none is."""
         if self.case is None or self.binding is None or not self._may_act():
             return
-        for index, labels in slices.items():
-            self.case.seed(index, labels)
+        self.case.seed_slices(slices)
+        for index in slices:
             self.binding.show_slice(index)
         self._renew_patches()
 

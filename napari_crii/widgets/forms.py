@@ -78,7 +78,11 @@ class TaskForm(Container):  # type: ignore[type-arg]
         """Enter a choice; an unknown checkpoint is added to the networks."""
         self.choose_scan(choice.scan or "")
         self._network.value = self._name_of(choice.checkpoint)
-        self._classes.value = ", ".join(choice.classes)
+        self.enter_classes(choice.classes)
+
+    def enter_classes(self, names: tuple[str, ...]) -> None:
+        """Enter the names of the classes."""
+        self._classes.value = ", ".join(names)
 
     def refresh_scans(self) -> None:
         """Offer the image layers that are open now; keep the one chosen, else take the first."""

@@ -118,12 +118,16 @@ class MaskImport(QObject):
         mine = [index for index in slices if case.status(index) is not SliceStatus.UNTOUCHED]
         if mine and not self._gives_up(len(mine)):
             slices = {index: labels for index, labels in slices.items() if index not in mine}
-        self._controller.seed(slices)
         if not slices:
             self._say(f"Nothing was imported from {mask.name}.")
             return
+        try:
+            self._controller.seed(slices)
+        except CriiError as error:
+            self._say(f"Nothing was imported from {mask.name}: {error}.", True)
+            return
         words = f"Imported {len(slices)} slices of {mask.name} as accepted"
-        self._say(f"{words}; undo takes them back one by one.")
+        self._say(f"{words}; one undo takes them back.")
         if self._controller.learns_on_accept:
             self._controller.learn()
 

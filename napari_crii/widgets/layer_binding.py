@@ -21,6 +21,7 @@ from napari_crii.classes import LabelClass
 from napari_crii.patches import Patch
 from napari_crii.session import Case, SliceStatus
 from napari_crii.volume import Volume
+from napari_crii.widgets import garbage
 from napari_crii.widgets._compat import camera_of
 from napari_crii.widgets.layers import VIEW_KEY
 from napari_crii.widgets.patches_layer import PatchesLayer
@@ -119,7 +120,10 @@ class LayerBinding:
             if not self._waiting:
                 self._viewer.layers.selection.active = self.human
             return True
-        return self.patches.warm_up(self.current_slice)
+        if self.patches.warm_up(self.current_slice):
+            return True
+        garbage.set_aside()
+        return False
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -138,6 +142,11 @@ class LayerBinding:
         dims = self._viewer.dims
         return bool(dims.ndisplay == 2 and dims.ndim >= 3 and dims.order[-3] == dims.ndim - 3)
 
+    def recolor(self, classes: Sequence[LabelClass]) -> None:
+        """Show the classes in these colours from here on."""
+        for layer in (self.human, self.proposal):
+            layer.colormap = class_colormap(classes)
+
     def restore(self) -> None:
         """Put layers of ours that are not in the viewer (any more) there."""
         for layer in reversed(self.layers):
@@ -146,6 +155,7 @@ class LayerBinding:
 
     def release(self) -> None:
         """Leave the layers as they are and no longer listen to them."""
+        garbage.take_back()
         self.patches.close()
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         self.human.events.paint.disconnect(self._on_paint)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject
 
 from napari_crii.checkpoint_info import read_checkpoint_info
 from napari_crii.engine.client import TrainerClient
@@ -21,7 +21,7 @@ from napari_crii.engine.messages import (
     Message,
 )
 from napari_crii.session import Session
-from napari_crii.widgets.background import Gate
+from napari_crii.widgets.background import Mailbox
 from napari_crii.widgets.state import Progress, seconds_in_words
 
 
@@ -53,8 +53,6 @@ class Learning(QObject):
         Called with the new checkpoint's file.
     """
 
-    _arrived = Signal(object)
-
     def __init__(
         self,
         changed: Callable[[], None],
@@ -67,8 +65,7 @@ class Learning(QObject):
         self._trainer: TrainerClient | None = None
         self._run = 0
         self._started = 0.0
-        self._arrived.connect(self._on_message)
-        self._gate = Gate(self._arrived.emit)
+        self._mailbox = Mailbox(self._on_message, self)
         self.progress = Progress()
         self.words = ""
 
@@ -82,8 +79,8 @@ class Learning(QObject):
         snapshot = session.snapshot(neighbours_of(plan.checkpoint))
         self._learned = session.mark_learned
         self._run += 1
-        run, gate = self._run, self._gate
-        self._trainer = TrainerClient(lambda message: gate((run, message)))
+        run, post = self._run, self._mailbox.post
+        self._trainer = TrainerClient(lambda message: post((run, message)))
         request = Learn(
             snapshot=str(folder / f"{uuid.uuid4().hex}.npz"),
             checkpoint="" if plan.checkpoint is None else str(plan.checkpoint),
@@ -109,7 +106,7 @@ class Learning(QObject):
 
     def close(self) -> None:
         """End the trainer, whatever it is doing, and learn no more."""
-        self._gate.close()
+        self._mailbox.close()
         if self._trainer is not None:
             self._trainer.close()
             self._trainer = None

@@ -9,8 +9,8 @@ from napari.layers import Image
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QWidget
 
-from napari_crii._layers import LayerData, image_layer
-from napari_crii.errors import CriiError
+from napari_crii._layers import LayerData, preview_layer, scan_layer
+from napari_crii.errors import SeveralVolumesError
 from napari_crii.widgets import _questions
 from napari_crii.widgets.background import Background
 from napari_crii.widgets.scan_layer import ScanLayer
@@ -51,7 +51,7 @@ class ScanOpening(QObject):
         """Read a scan; if there are several volumes, ask which one."""
         self._say(f"Reading {path.name}.")
         layer = self._show()
-        self._background.run(lambda: _preview(path), layer.preview)
+        self._background.run(lambda: preview_layer(path), layer.preview)
         self._read(path, layer, lambda: _read_single(path))
 
     def close(self) -> None:
@@ -76,40 +76,15 @@ class ScanOpening(QObject):
             layer.withdraw()
             self._say(f"{path.name} was not opened.")
             return
-        self._read(path, layer, lambda: _volume(path, index))
+        self._read(path, layer, lambda: scan_layer(path, index))
 
     def _on_failure(self, error: BaseException) -> None:
         self._say(str(error) or type(error).__name__, True)
 
 
-def _preview(path: Path) -> LayerData | None:
-    """Return one slice of a DICOM series; None for other scans.
-
-    None as well if it cannot be shown: reading the series says why.
-    """
-    from napari_crii.io.kinds import looks_like_dicom
-
-    if not (path.is_dir() or (path.is_file() and looks_like_dicom(path))):
-        return None
-    from napari_crii.io.dicom import preview_series
-
-    try:
-        volume = preview_series(path)
-    except CriiError:
-        return None
-    # A scan that is stepped through along another axis has no such slice.
-    return image_layer(volume) if volume.slice_axis == 0 else None
-
-
 def _read_single(path: Path) -> LayerData | int:
     """Return a scan as a layer, or the number of its volumes if there are several."""
-    from napari_crii.io import volume_count
-
-    count = volume_count(path)
-    return count if count > 1 else _volume(path, None)
-
-
-def _volume(path: Path, index: int | None) -> LayerData:
-    from napari_crii.io import read_scan
-
-    return image_layer(read_scan(path, index))
+    try:
+        return scan_layer(path)
+    except SeveralVolumesError as several:
+        return several.count

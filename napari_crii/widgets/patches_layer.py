@@ -43,7 +43,7 @@ class PatchesLayer:
 
     def __init__(self, case: Case, grid: Mapping[str, Any]) -> None:
         self._shown: list[Patch] = []
-        self._waiting: list[Patch] = []
+        self._wanted: list[Patch] = []
         self._current: Patch | None = None
         self._warm = False
         self.layer = Shapes(
@@ -58,11 +58,11 @@ class PatchesLayer:
         self._owner = QObject()
         self._turns = QTimer(self._owner)
         self._turns.setInterval(_TURN_MS)
-        self._turns.timeout.connect(self._draw_some)
+        self._turns.timeout.connect(self._step)
 
     @property
     def drawing(self) -> bool:
-        """Whether boxes are still on their way."""
+        """Whether boxes are still on their way, in or out."""
         return self._turns.isActive()
 
     def close(self) -> None:
@@ -75,32 +75,49 @@ class PatchesLayer:
         The first box of a layer costs 0.1 s: it is paid while the scan opens, not while the
         user works.
         """
-        if self._warm:
-            self.show((), None)
-            return False
+        warm = self._warm
         self._warm = True
-        self.show((Patch(index, Box(0, 0, 1, 1), 0.0, Reason.REGION),), None)
-        return True
+        self.show(() if warm else (Patch(index, Box(0, 0, 1, 1), 0.0, Reason.REGION),), None)
+        self._step()
+        return not warm
 
     def show(self, patches: Sequence[Patch], current: Patch | None) -> None:
-        """Draw the patches, a few in each turn of the event loop, and mark the current one."""
-        self._current = current
-        wanted = [*self._shown, *self._waiting]
-        if list(patches) != wanted and not self._take_out(patches, wanted):
-            self._draw(patches)
-        self._mark()
+        """Bring the boxes in line, a few in each turn of the event loop; mark the current one."""
+        self._wanted, self._current = list(patches), current
+        if self._shown == self._wanted:
+            self._turns.stop()
+            self._mark()
+        else:
+            self._turns.start()
 
-    def _take_out(self, patches: Sequence[Patch], wanted: Sequence[Patch]) -> bool:
-        """Remove the boxes that are done, if that is all there is to do."""
-        if [p for p in wanted if p in patches] != list(patches):
-            return False
-        gone = [i for i, patch in enumerate(self._shown) if patch not in patches]
-        self._waiting = [p for p in self._waiting if p in patches]
-        if gone:
-            self.layer.selected_data = set(gone)
+    def _step(self) -> None:
+        """Take out what is done, or draw some of what is new: one of both, then a paint."""
+        wanted = set(self._wanted)
+        kept = [patch for patch in self._shown if patch in wanted]
+        if kept != self._wanted[: len(kept)]:
+            self.layer.data = []
+            self._shown = []
+        elif kept != self._shown:
+            gone = {i for i, patch in enumerate(self._shown) if patch not in wanted}
+            self.layer.selected_data = gone
             self.layer.remove_selected()
-            self._shown = [p for p in self._shown if p in patches]
-        return True
+            self._shown = kept
+        else:
+            self._draw(self._wanted[len(kept) :][:_BOXES_A_TURN])
+        self._mark()
+        if self._shown == self._wanted:
+            self._turns.stop()
+            self._describe()
+
+    def _draw(self, patches: Sequence[Patch]) -> None:
+        if patches:
+            self.layer.add_rectangles(
+                [rectangle(p) for p in patches],
+                edge_color=[REASON_COLORS[p.reason] for p in patches],
+                face_color="transparent",
+                edge_width=_LINE_PX,
+            )
+            self._shown += patches
 
     def _mark(self) -> None:
         """Select the current patch, once it is drawn."""
@@ -108,34 +125,12 @@ class PatchesLayer:
         if set(self.layer.selected_data) != chosen:
             self.layer.selected_data = chosen
 
-    def _draw(self, patches: Sequence[Patch]) -> None:
-        """Clear the layer and draw anew: at once if little, else from the next turn on."""
-        self._waiting, self._shown = list(patches), []
-        if len(self.layer.data):
-            self.layer.data = []
-        if len(patches) > 1:
-            self._turns.start()
-        else:
-            self._draw_some()
-
-    def _draw_some(self) -> None:
-        """Draw the next boxes; after the last of them, what is known about each."""
-        now, self._waiting = self._waiting[:_BOXES_A_TURN], self._waiting[_BOXES_A_TURN:]
-        if now:
-            self.layer.add_rectangles(
-                [rectangle(p) for p in now],
-                edge_color=[REASON_COLORS[p.reason] for p in now],
-                face_color="transparent",
-                edge_width=_LINE_PX,
-            )
-            self._shown += now
-            self._mark()
-        if not self._waiting:
-            self._turns.stop()
-            self.layer.features = {
-                "score": [p.score for p in self._shown],
-                "reason": [str(p.reason) for p in self._shown],
-            }
+    def _describe(self) -> None:
+        """Write down what is known about each patch."""
+        self.layer.features = {
+            "score": [p.score for p in self._shown],
+            "reason": [str(p.reason) for p in self._shown],
+        }
 
 
 def rectangle(patch: Patch) -> NDArray[np.float64]:

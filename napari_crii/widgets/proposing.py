@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject
 
 from napari_crii.engine.client import EngineClient, collect
 from napari_crii.engine.messages import (
@@ -18,7 +18,7 @@ from napari_crii.engine.messages import (
 )
 from napari_crii.session import Proposal
 from napari_crii.volume import Volume
-from napari_crii.widgets.background import Gate
+from napari_crii.widgets.background import Mailbox
 from napari_crii.widgets.state import Progress
 
 
@@ -44,16 +44,13 @@ class Answers:
 class Proposing(QObject):
     """One engine, one question at a time; an answer to an older question is dropped."""
 
-    _arrived = Signal(object)
-
     def __init__(self, answers: Answers, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._answers = answers
-        self._gate = Gate(self._arrived.emit)
-        self._engine = EngineClient(self._gate)
+        self._mailbox = Mailbox(self._on_message, self)
+        self._engine = EngineClient(self._mailbox.post)
         self._request: int | None = None
         self._failed = False
-        self._arrived.connect(self._on_message)
         self.progress = Progress()
 
     @property
@@ -88,7 +85,7 @@ class Proposing(QObject):
 
     def close(self) -> None:
         """End the engine."""
-        self._gate.close()
+        self._mailbox.close()
         self._forget()
         self._engine.close()
 

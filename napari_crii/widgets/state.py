@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from html import escape
 
-from napari_crii.classes import LabelClass
 from napari_crii.orientation import letters
 from napari_crii.patches import Patch
 from napari_crii.session import Case, SliceStatus
@@ -91,13 +89,6 @@ def _directions(volume: Volume) -> list[str]:
     if words:
         lines.append(f"{words.capitalize()}: shown on its own grid, saved in its true position")
     return lines
-
-
-def classes_in_words(classes: Sequence[LabelClass]) -> str:
-    """Return the legend of the classes as rich text: label, colour, name."""
-    return ", ".join(
-        f'{c.id} <span style="color:{c.color}">&#9632;</span> {escape(c.name)}' for c in classes
-    )
 
 
 def slice_in_words(case: Case, index: int) -> str:

@@ -20,6 +20,7 @@ from napari_crii.benchmark.crossval import (
 )
 from napari_crii.benchmark.runs import read_runs
 from napari_crii.errors import TrainingError
+from napari_crii.metrics import dice
 from napari_crii.preprocessing import Preprocessing
 from napari_crii.training import TrainingConfig
 
@@ -141,24 +142,48 @@ def test_several_classes_are_averaged(data: Path, tmp_path: Path) -> None:
     assert all(0 <= d <= 1 for run in runs for d in run["dice"].values())
 
 
+def test_a_patient_s_dice_is_the_mean_over_slices_or_that_of_all_slices_as_one_mask(
+    data: Path,
+) -> None:
+    rng = np.random.default_rng(0)
+    plan = plan_of(data, classes=("left", "right"))
+    labels, truth = rng.integers(0, 3, (2, 5, 8, 9))
+    truth[3] = labels[3] = 0
+    overlaps = [crossval._overlap(a, b, plan) for a, b in zip(labels, truth, strict=True)]
+    per_slice = [dice(a == k, b == k) for a, b in zip(labels, truth, strict=True) for k in (1, 2)]
+    assert crossval._mean_dice(overlaps) == pytest.approx(np.mean(per_slice), abs=1e-4)
+    whole = np.mean([dice(labels == k, truth == k) for k in (1, 2)])
+    assert crossval._mean_dice([np.sum(overlaps, axis=0)]) == pytest.approx(whole, abs=1e-4)
+
+    one = plan_of(data, classes=("any",))
+    assert crossval._mean_dice([crossval._overlap(labels, truth, one)]) == pytest.approx(
+        dice(labels > 0, truth > 0), abs=1e-4
+    )
+
+
 def test_mean_spread_and_worst_are_over_patients() -> None:
     runs = [
-        {"fold": 0, "dice": {"b": 0.9, "a": 0.8}, "dice_coarse": {"b": 0.5, "a": 0.6}},
-        {"fold": 1, "dice": {"c": 0.7}, "dice_coarse": {"c": 0.7}},
+        {
+            "fold": 0,
+            "dice": {"b": 0.9, "a": 0.8},
+            "dice_coarse": {"b": 0.5, "a": 0.6},
+            "dice_whole": {"b": 0.9, "a": 0.9},
+        },
+        {"fold": 1, "dice": {"c": 0.7}, "dice_coarse": {"c": 0.7}, "dice_whole": {"c": 0.8}},
     ]
     assert summary(runs) == {
         "patients": 3, "mean": 0.8, "spread": 0.1, "worst": 0.7, "worst_patient": "c",
     }  # fmt: skip
     assert summary(runs, "dice_coarse")["worst_patient"] == "b"
     assert report_table(runs).splitlines() == [
-        "| patient | fold | refined | coarse |",
-        "| :------ | ---: | ------: | -----: |",
-        "| a       |    0 |   0.800 |  0.600 |",
-        "| b       |    0 |   0.900 |  0.500 |",
-        "| c       |    1 |   0.700 |  0.700 |",
-        "| mean    |      |   0.800 |  0.600 |",
-        "| spread  |      |   0.100 |  0.100 |",
-        "| worst   |      |   0.700 |  0.500 |",
+        "| patient | fold | refined | coarse | whole patient |",
+        "| :------ | ---: | ------: | -----: | ------------: |",
+        "| a       |    0 |   0.800 |  0.600 |         0.900 |",
+        "| b       |    0 |   0.900 |  0.500 |         0.900 |",
+        "| c       |    1 |   0.700 |  0.700 |         0.800 |",
+        "| mean    |      |   0.800 |  0.600 |         0.867 |",
+        "| spread  |      |   0.100 |  0.100 |         0.058 |",
+        "| worst   |      |   0.700 |  0.500 |         0.800 |",
     ]
 
 

@@ -35,11 +35,13 @@ def test_the_report_has_every_format_and_a_table(monkeypatch):
     assert list(report["formats"]) == told == [kind.name for kind in FORMATS]
     assert all(record["over_bare"] == 1 for record in report["formats"].values())
     assert report["first_slice"] == {
-        "preview": 1, "preview_over_bare": 1, "checked": 1, "checked_over_bare": 1
+        "visible": 1, "visible_over_bare": 1, "checked": 1, "checked_over_bare": 1
     }  # fmt: skip
     machine = {"cpu": "a processor", "cores": 2}
     lines = loading_lines({**report, "machine": machine})
     assert lines[0].count("\n") == len(FORMATS) + 1
+    assert lines[1].startswith("first DICOM slice visible (its own header checked")
+    assert lines[2].startswith("first DICOM slice checked (the headers of all")
     assert "a processor, 2 cores" in lines[-1]
 
 
@@ -55,5 +57,5 @@ def test_the_first_slice_is_timed_on_a_series(tmp_path):
     kind = next(kind for kind in FORMATS if kind.reader == "pydicom")
     kind.make(tmp_path / kind.file, voxels(3, 16))
     assert set(first_slice(tmp_path / kind.file, 2)) == {
-        "preview", "preview_over_bare", "checked", "checked_over_bare"
+        "visible", "visible_over_bare", "checked", "checked_over_bare"
     }  # fmt: skip

@@ -273,6 +273,22 @@ def test_a_program_that_cannot_be_started_is_said(monkeypatch: pytest.MonkeyPatc
     assert child.pid is None
 
 
+def test_threads_of_a_child_sleep_while_they_wait_unless_the_user_says_otherwise(
+    weights: tuple[Path, Checkpoint], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for said, expected in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
+        monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+        if said is not None:
+            monkeypatch.setenv("OMP_WAIT_POLICY", said)
+        inbox = Inbox()
+        child = Child(ENGINE, inbox.arrived.put)
+        child.send(UseCheckpoint(str(weights[0])))
+        inbox.until(CheckpointInUse)
+        assert child.pid is not None
+        assert psutil.Process(child.pid).environ()["OMP_WAIT_POLICY"] == expected
+        child.close(wait=True)
+
+
 def test_a_client_that_never_asked_anything_starts_no_child() -> None:
     client = EngineClient(lambda _: None)
     folder = client.folder

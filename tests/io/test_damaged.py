@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pydicom.data import get_testdata_file
 
 from napari_crii.errors import ScanError
 from napari_crii.io import read_scan, write_mask
+from napari_crii.io._refusal import refusing
 
 KINDS = ["nii", "nii.gz", "nrrd", "mha", "dcm", "png", "tif", "jpg"]
 
@@ -88,3 +90,22 @@ MISLABELLED = [(n, c) for n in KINDS for c in (*KINDS, "text", "zeros") if n != 
 def test_a_file_by_another_name_is_refused(intact, folder, name, content):
     others = {"text": b"just some text\n" * 100, "zeros": b"\0" * 4000}
     assert read_or_refuse(folder / f"x.{name}", (intact | others)[content]) is None
+
+
+def test_what_a_library_says_of_its_insides_is_not_our_sentence():
+    with (
+        pytest.raises(
+            ScanError, match=r"^a\.tif is not a readable TIFF image: its structure is damaged$"
+        ),
+        refusing("a.tif", "TIFF image"),
+    ):
+        json.loads("{")
+
+
+@pytest.mark.parametrize(("name", "field"), [("a.mha", "DimSize"), ("a.nrrd", "sizes")])
+def test_a_field_that_a_header_lacks_is_named(tmp_path, oblique, name, field):
+    write_mask(tmp_path / name, np.ones((3, 4, 5), np.uint8), oblique)
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content.replace(field.encode(), b"other", 1))
+    with pytest.raises(ScanError, match=f"its header has no field '{field}'"):
+        read_scan(tmp_path / name)

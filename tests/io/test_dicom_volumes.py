@@ -17,7 +17,7 @@ from pydicom.uid import EnhancedMRImageStorage, ImplicitVRLittleEndian, RLELossl
 from napari_crii.errors import ScanError
 from napari_crii.geometry import Geometry
 from napari_crii.io import dicom_pixels, is_scan, read_scan, volume_count
-from napari_crii.io.dicom import open_series, preview_slice
+from napari_crii.io.dicom import open_series, preview_series
 from napari_crii.io.dicom_headers import read_header
 from tests.io.conftest import mr_slice
 
@@ -280,14 +280,14 @@ def test_a_preview_reads_one_file_only(write_series, phases, monkeypatch):
     monkeypatch.setattr(
         pydicom, "dcmread", lambda stream, **kw: opened.append("") or original(stream, **kw)
     )
-    preview = preview_slice(folder)
+    preview = preview_series(folder).array[0]
     assert len(opened) == 1
     assert any(np.array_equal(preview, slice_) for slice_ in read_scan(folder).array)
 
 
 def test_a_preview_of_nothing_is_refused(tmp_path):
     with pytest.raises(ScanError, match="no DICOM images"):
-        preview_slice(tmp_path)
+        preview_series(tmp_path)
 
 
 @pytest.mark.parametrize("stored", [8, 12, 16])

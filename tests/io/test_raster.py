@@ -11,8 +11,10 @@ import pytest
 import tifffile
 from PIL import Image
 
+from napari_crii.benchmark.loading import memory_over_voxels
 from napari_crii.errors import ScanError
 from napari_crii.io import is_scan, read_mask, read_scan
+from napari_crii.io.scan import read_as_stored
 
 
 @pytest.fixture
@@ -114,15 +116,24 @@ def test_sixteen_bit_colours_are_told_to_be_shortened(tmp_path):
     assert any("shortened" in r for r in volume.remarks)
 
 
-def png(width: int, height: int, bits: int, colour: int, rows: bytes) -> bytes:
+def png(
+    width: int,
+    height: int,
+    bits: int,
+    colour: int,
+    rows: bytes,
+    interlaced: bool = False,
+    colours: bytes = b"",
+) -> bytes:
     """Return a PNG file made by hand."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         checksum = zlib.crc32(kind + content)
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
 
-    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
-    content = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, interlaced)
+    content = chunk(b"IHDR", header) + (chunk(b"PLTE", colours) if colours else b"")
+    content += chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + content
 
 
@@ -175,3 +186,81 @@ def test_real_images_and_masks_are_opened_without_remarks(data_folder):
         assert volume.remarks == ()
         labels, _ = read_mask(folder / "labels" / path.name, like=volume)
         assert set(np.unique(labels)) == {0, 1}
+
+
+ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2),
+         (1, 0, 2, 1))  # fmt: skip
+GREY, COLOUR, INDEXED, GREY_ALPHA, COLOUR_ALPHA = 0, 2, 3, 4, 6
+
+
+def scanlines(samples: np.ndarray, bits: int) -> bytes:
+    """Return rows of samples (Y, X, samples), packed as PNG has them, unfiltered."""
+    rows = samples.reshape(len(samples), -1)
+    if bits == 16:
+        packed = rows.astype(">u2").view(np.uint8)
+    else:
+        digits = np.unpackbits(rows.astype(np.uint8)[..., np.newaxis], axis=-1)[..., -bits:]
+        packed = np.packbits(digits.reshape(len(rows), -1), axis=-1)
+    return b"".join(b"\0" + row.tobytes() for row in packed)
+
+
+def as_png(path: Path, samples: np.ndarray, bits: int, colour: int, interlaced: bool) -> Path:
+    """Write samples (Y, X, samples) as PNG, without a library."""
+    parts = [samples]
+    if interlaced:
+        parts = [samples[y::dy, x::dx] for y, x, dy, dx in ADAM7]
+    content = b"".join(scanlines(part, bits) for part in parts if part.size)
+    colours = bytes(range(256)) * 3 if colour == INDEXED else b""
+    path.write_bytes(
+        png(samples.shape[1], len(samples), bits, colour, content, interlaced, colours)
+    )
+    return path
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("size", [(1, 1), (5, 3), (300, 7)])
+@pytest.mark.parametrize(
+    ("bits", "colour"),
+    [(bits, GREY) for bits in (1, 2, 4, 8, 16)]
+    + [(bits, INDEXED) for bits in (1, 2, 4, 8)]
+    + [(8, COLOUR), (8, GREY_ALPHA), (8, COLOUR_ALPHA)],
+)
+def test_every_kind_of_png_keeps_its_samples(tmp_path, rng, bits, colour, size, interlaced):
+    count = {COLOUR: 3, GREY_ALPHA: 2, COLOUR_ALPHA: 4}.get(colour, 1)
+    samples = rng.integers(0, 1 << bits, (*size, count))
+    path = as_png(tmp_path / "a.png", samples, bits, colour, interlaced)
+    read = read_as_stored(path).array[0]
+    spread = 255 // ((1 << bits) - 1) if colour == GREY and bits < 8 else 1
+    wanted = samples[..., :3] if colour in (COLOUR, COLOUR_ALPHA) else samples[..., 0] * spread
+    np.testing.assert_array_equal(read, wanted)
+    assert read.dtype == (np.uint16 if bits == 16 else np.uint8)
+    if colour == INDEXED:
+        as_colours = read_scan(path).array[0]
+        np.testing.assert_array_equal(as_colours[..., 0], palette_colours()[samples[..., 0], 0])
+
+
+def palette_colours() -> np.ndarray:
+    return np.frombuffer(bytes(range(256)) * 3, dtype=np.uint8).reshape(256, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "channels"), [("a.png", 1), ("a.png", 3), ("a.jpg", 1), ("a.jpg", 3), ("a.tif", 1)]
+)
+def test_an_image_is_read_into_little_more_memory_than_its_pixels(tmp_path, rng, name, channels):
+    few = rng.integers(0, 255, (16, 16, channels)).astype(np.uint8)
+    path = saved(tmp_path / name, np.tile(few, (160, 160, 1)).squeeze())
+    assert memory_over_voxels(path) <= 1.5
+
+
+def test_a_tiff_that_lies_on_its_side_is_turned_upright(tmp_path, grey):
+    lying = [(274, "H", 1, 6, True)]
+    tifffile.imwrite(tmp_path / "a.tif", grey, photometric="minisblack", extratags=lying)
+    np.testing.assert_array_equal(read_scan(tmp_path / "a.tif").array[0], np.rot90(grey, -1))
+
+
+def test_a_png_without_pixels_is_refused(tmp_path):
+    whole = png(2, 2, 8, GREY, b"\0\1\2" * 2)
+    begin = whole.index(b"IDAT") - 4
+    (tmp_path / "a.png").write_bytes(whole[:begin] + whole[-12:])
+    with pytest.raises(ScanError, match=r"a\.png"):
+        read_scan(tmp_path / "a.png")

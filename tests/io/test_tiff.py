@@ -111,3 +111,43 @@ def test_pages_that_only_the_first_describes_are_not_lost(tmp_path, stack):
     with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
         assert len(tiff.pages) == 1
     np.testing.assert_array_equal(read_scan(tmp_path / "a.tif").array, stack)
+
+
+def with_tag_of_type(path, tag: int, kind: int) -> None:
+    """Change the type of a tag of the first page (classic TIFF, little-endian)."""
+    content = bytearray(path.read_bytes())
+    start = int.from_bytes(content[4:8], "little")
+    for place in range(start + 2, start + 2 + 12 * content[start], 12):
+        if int.from_bytes(content[place : place + 2], "little") == tag:
+            content[place + 2 : place + 4] = kind.to_bytes(2, "little")
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("kind", [0, 1, 2, 5, 7, 12, 99])
+@pytest.mark.parametrize(("tag", "name"), [(256, "ImageWidth"), (258, "BitsPerSample"), (277, "S")])
+@pytest.mark.parametrize("pages", [1, 3])
+def test_a_tag_of_the_wrong_type_is_named(tmp_path, stack, pages, tag, name, kind):
+    tifffile.imwrite(tmp_path / "a.tif", stack[:pages], photometric="minisblack")
+    with_tag_of_type(tmp_path / "a.tif", tag, kind)
+    rule = rf"a\.tif is damaged: its tag {name}\w* has type {kind}, which holds no whole numbers$"
+    with pytest.raises(ScanError, match=rule):
+        read_scan(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("big", [True, False])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_tiffs_of_either_size_and_byte_order_are_read(tmp_path, stack, big, order):
+    for pages in (stack, stack[0]):
+        path = tmp_path / "a.tif"
+        tifffile.imwrite(path, pages, photometric="minisblack", bigtiff=big, byteorder=order)
+        np.testing.assert_array_equal(read_scan(path).array.squeeze(), pages)
+
+
+def test_a_tiff_without_a_size_is_refused(tmp_path, stack):
+    tifffile.imwrite(tmp_path / "a.tif", stack, photometric="minisblack")
+    content = (tmp_path / "a.tif").read_bytes()
+    start = int.from_bytes(content[4:8], "little") + 2
+    # The first tag is the width; another number in its place leaves none.
+    (tmp_path / "a.tif").write_bytes(content[:start] + b"\xff\x00" + content[start + 2 :])
+    with pytest.raises(ScanError, match=r"a\.tif does not tell its size: it has no tag ImageWidth"):
+        read_scan(tmp_path / "a.tif")

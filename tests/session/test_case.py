@@ -143,6 +143,19 @@ class CaseMachine(RuleBasedStateMachine):
         self.now.vouched[index] = Provenance.SEED
         self.now.status[index] = "accepted"
 
+    @rule(seed=st.integers(0, 99))
+    def seed_all_slices(self, seed: int) -> None:
+        masks = {index: proposal(index, seed + index).labels for index in range(SHAPE[0])}
+        assert [c.slice for c in self.case.seed_slices(masks)] == list(masks)
+        if self.taken != 0:
+            self.past.append(self.now.copy())
+        self.taken = None
+        self.future.clear()
+        for index, labels in masks.items():
+            self.now.labels[index] = labels
+        self.now.vouched[:] = Provenance.SEED
+        self.now.status = ["accepted"] * SHAPE[0]
+
     @rule()
     def undo(self) -> None:
         assert (self.case.undo() is None) == (not self.past)

@@ -223,6 +223,36 @@ def test_a_stroke_through_slices_is_one_step_of_undo(folder: Path) -> None:
         assert np.array_equal(case.shown(2), drawn[2])
 
 
+def test_an_imported_mask_is_one_step_of_undo_also_after_opening_again(folder: Path) -> None:
+    mask = {i: np.full(SHAPE[1:], 1 + i % 2, dtype=np.uint8) for i in range(SHAPE[0])}
+    with opened(folder) as project:
+        case = project.session.open(scan())
+        stroke(case, 2, 9, 9, label=2)
+        before = case.human.labels.copy()
+        heard: list[int] = []
+        case.listen(lambda *events, tell=case._listener: heard.append(len(events)) or tell(*events))
+        assert len(case.seed_slices(mask)) == SHAPE[0]
+        # Told at once: the journal has all of the mask or nothing of it.
+        assert heard == [SHAPE[0]]
+    with opened(folder) as project:
+        case = project.session.open(scan())
+        assert len(case.undo_act()) == SHAPE[0]
+        assert np.array_equal(case.human.labels, before)
+        assert [case.status(i) for i in range(3)] == ["untouched", "untouched", "edited"]
+        assert len(case.redo_act()) == SHAPE[0]
+        assert all((case.human.labels[i] == labels).all() for i, labels in mask.items())
+
+
+def test_a_mask_that_would_change_a_locked_class_enters_nowhere(folder: Path) -> None:
+    with opened(folder) as project:
+        case = project.session.open(scan())
+        project.lock_classes([2])
+        mask = {i: np.full(SHAPE[1:], 1 + (i == 2), dtype=np.uint8) for i in range(3)}
+        with pytest.raises(LockedError, match=r"class 2 is locked, .* slice 3"):
+            case.seed_slices(mask)
+        assert not case.corrections
+
+
 def test_a_locked_class_takes_and_gives_no_voxel(folder: Path) -> None:
     with opened(folder) as project:
         case = project.session.open(scan())

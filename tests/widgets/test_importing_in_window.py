@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 
 from napari_crii.classes import numbered_classes
 from napari_crii.io import write_mask
 from napari_crii.session import Act, SliceStatus
 from napari_crii.volume import Volume
 from napari_crii.widgets import _questions
+from tests.widgets.driver import CONTROL, SHIFT
 
 pytestmark = pytest.mark.gui
 
@@ -74,11 +76,27 @@ def test_slices_of_a_mask_are_entered_and_taken_back(
     answers[:] = [True]
     bring(window, path, monkeypatch)
     assert np.array_equal(window.data("Human mask"), truth)
-    window.controller.undo()
+    window.key(Qt.Key.Key_Z, CONTROL)
     assert np.array_equal(window.data("Human mask")[2], drawn)
-    for _ in range(4):
-        window.controller.undo()
+    # The stroke, then all slices of the first import at once.
+    for _ in range(2):
+        window.key(Qt.Key.Key_Z, CONTROL)
     assert window.case.slices_with(UNTOUCHED) == list(range(6))
+    assert not window.data("Human mask").any()
+    window.key(Qt.Key.Key_Z, CONTROL | SHIFT)
+    assert np.array_equal(window.data("Human mask"), truth)
+
+
+def test_a_mask_does_not_touch_a_locked_class_nor_any_other_slice_then(
+    open_window, phantom, truth, tmp_path, monkeypatch
+):
+    path = tmp_path / "mask.nii.gz"
+    write_mask(path, truth, phantom.geometry)
+    window = open_window()
+    window.begin()
+    window.case.lock([2])
+    bring(window, path, monkeypatch)
+    assert window.status.startswith("Problem: Nothing was imported from mask.nii.gz: class 2 is")
     assert not window.data("Human mask").any()
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 
-import napari_crii.io
+import napari_crii.io.dicom
 from napari_crii.widgets import _questions
 from tests.faults.series import write_series
 
@@ -103,6 +103,17 @@ def gate(monkeypatch) -> Iterator[threading.Event]:
     monkeypatch.setattr(napari_crii.io, "read_scan", held)
     yield opened
     opened.set()
+
+
+def test_the_headers_of_a_series_are_read_once(open_window, series, monkeypatch):
+    passes, read_headers = [], napari_crii.io.dicom.read_headers
+    monkeypatch.setattr(
+        napari_crii.io.dicom, "read_headers", lambda files: passes.append(1) or read_headers(files)
+    )
+    window = open_window()
+    window.assistant._open_path(str(series))
+    window.until(lambda: window.status == "series is open.")
+    assert passes == [1]
 
 
 @pytest.mark.parametrize("alone", [True, False])

@@ -77,6 +77,7 @@ def test_stopping_keeps_what_has_arrived(open_window, engine):
     window.assistant.propose(True)
     window.until(lambda: engine.last.asked)
     engine.last.answer(count=2)
+    window.until(lambda: sum(window.case.proposals.has(i) for i in range(6)) == 2)
     window.controller.cancel_proposals()
     engine.last.answer()
     window.qtbot.wait(50)

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_crii.classes import numbered_classes
 from napari_crii.geometry import Geometry
 from napari_crii.session import Case
 from napari_crii.volume import ORIENTATION_UNKNOWN, Volume
@@ -15,7 +14,6 @@ from napari_crii.widgets.review import QUEUE_LENGTH, Review, open_patches
 from napari_crii.widgets.state import (
     AssistantState,
     Progress,
-    classes_in_words,
     patch_in_words,
     scan_in_words,
     seconds_in_words,
@@ -72,14 +70,6 @@ def test_a_case_that_is_never_learnt_from_says_so(case):
     assert "validates" not in scan_in_words(case)
     case.validation = True
     assert scan_in_words(case).endswith("the network does not learn from this scan")
-
-
-def test_the_legend_names_label_colour_and_class():
-    classes = numbered_classes(["organ", "a<b"])
-    assert classes_in_words(classes) == (
-        '1 <span style="color:#e69f00">&#9632;</span> organ, '
-        '2 <span style="color:#56b4e9">&#9632;</span> a&lt;b'
-    )
 
 
 def test_a_slice_is_described_by_how_far_the_user_has_come(case):
