@@ -56,24 +56,23 @@ class CaseOverview:
         How far it has come.
     accepted, total
         Slices that a human accepted, and all.
-    signed_by
-        Who signed it off as it stands, or ``""``.
+    signed
+        Who signed it off as it stands, and when; or None.
     """
 
     progress: Progress
     accepted: int
     total: int
-    signed_by: str = ""
+    signed: Signed | None = None
 
 
 def overview(work: Reading) -> CaseOverview:
     """Return the line about a case."""
-    signature = work.notes.signature
     return CaseOverview(
         case_progress(work),
         len(work.slices_with(SliceStatus.ACCEPTED)),
         len(work.human.labels),
-        "" if signature is None else signature.by,
+        work.notes.signature,
     )
 
 

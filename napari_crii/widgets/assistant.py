@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
     QGroupBox,
+    QHBoxLayout,
     QProgressBar,
     QScrollArea,
     QVBoxLayout,
@@ -29,11 +30,12 @@ from napari_crii.widgets._builders import button, group, row, show_progress, wor
 from napari_crii.widgets.case_list import CaseList
 from napari_crii.widgets.class_list import ClassEditing, ClassList
 from napari_crii.widgets.controller import AssistantController
+from napari_crii.widgets.first_reading import FirstReading
 from napari_crii.widgets.forms import Choice, SaveForm, TaskForm
 from napari_crii.widgets.importing import MaskImport
 from napari_crii.widgets.keymap import shown_key
 from napari_crii.widgets.layer_binding import DISAGREEMENT, HUMAN, PROPOSAL
-from napari_crii.widgets.layers import can_be_annotated, volume_of
+from napari_crii.widgets.layers import can_be_annotated, known_digest, volume_of
 from napari_crii.widgets.opening import ScanOpening
 from napari_crii.widgets.patches_layer import REASON_COLORS
 from napari_crii.widgets.project_opening import ProjectOpening
@@ -47,8 +49,8 @@ LEGEND = "Boxes: " + ", ".join(
     for reason, color in REASON_COLORS.items()
 )
 HOW_TO = (
-    f"<b>{PROPOSAL}</b>: outline. <b>{HUMAN}</b>: filled; paint or erase on any slice to correct "
-    f"its proposal. <b>{DISAGREEMENT}</b>: bright where errors are expected."
+    f"<b>{PROPOSAL}</b>: outline. <b>{HUMAN}</b>: filled; paint or erase.<br>"
+    f"<b>{DISAGREEMENT}</b>: bright where errors are expected."
 )
 
 
@@ -77,7 +79,8 @@ class CriiAssistant(QScrollArea):
         )
         self.importing = MaskImport(self, self.controller)
         self.projects = ProjectOpening(self, self.controller, self.task_form, self._on_last_scan)
-        self.cases = CaseList(self.controller, self.projects)
+        first = FirstReading(napari_viewer, self.controller, self)
+        self.cases = CaseList(self.controller, self.projects, first)
         self._build()
         self.controller.changed.connect(self._render)
         events = napari_viewer.layers.events
@@ -149,6 +152,7 @@ class CriiAssistant(QScrollArea):
         content = QWidget()
         layout = QVBoxLayout(content)
         layout.setContentsMargins(6, 6, 6, 6)
+        layout.setSpacing(4)
         for part in (
             self._project_row(),
             self.cases.box,
@@ -177,7 +181,11 @@ class CriiAssistant(QScrollArea):
         )
         self._project_words = words_label()
         self._project_words.setObjectName("crii_project")
-        return row(self._project, self._project_words)
+        made = row(self._project, self._project_words)
+        layout = made.layout()
+        assert isinstance(layout, QHBoxLayout)
+        layout.setStretch(1, 1)
+        return made
 
     def _scan_group(self) -> QGroupBox:
         self._open = button("Open file...", "Open a scan, or a DICOM file", self._open_file)
@@ -186,6 +194,7 @@ class CriiAssistant(QScrollArea):
         )
         self._begin = button("Draw", "Open for drawing without a proposal", self.begin)
         self._scan_words = words_label()
+        self.task_form.margins = (0, 0, 0, 0)
         return group(
             "1. Scan", row(self._open, self._open_folder), self.task_form.native, self._scan_words
         )
@@ -325,15 +334,11 @@ class CriiAssistant(QScrollArea):
     def _show(self, layer: LayerData) -> str:
         """Show a scan, in its layer where it has one; scans of other cases are hidden."""
         data, arguments, _ = layer
-        session = self.controller.session
-        cases = {} if session is None else session.cases
-        case = cases.get(arguments["metadata"][VOLUME_KEY].digest)
-        ours = {id(one.volume) for one in cases.values()}
-        name = ""
+        digest, name = arguments["metadata"][VOLUME_KEY].digest, ""
         for one in self._viewer.layers:
-            volume = volume_of(one)
-            if volume is not None and id(volume) in ours:
-                one.visible = case is not None and volume is case.volume
+            known = known_digest(one)
+            if known:
+                one.visible = known == digest
                 name = one.name if one.visible else name
         return name or str(self._viewer.add_image(data, **arguments).name)
 

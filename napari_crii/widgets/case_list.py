@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QFont
-from qtpy.QtWidgets import QAbstractItemView, QGroupBox, QTreeWidget, QTreeWidgetItem
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QGroupBox,
+    QHeaderView,
+    QTreeWidget,
+    QTreeWidgetItem,
+)
 
 from napari_crii.errors import CriiError
 from napari_crii.session import Case, SliceStatus
+from napari_crii.session.events import Signed
+from napari_crii.session.notes import CaseNotes
 from napari_crii.session.progress import CaseOverview, overview, sign_off, unseen_slices
 from napari_crii.session.project import Project
 from napari_crii.session.records import CaseRecord
 from napari_crii.widgets import _questions
-from napari_crii.widgets._builders import button, group, row
+from napari_crii.widgets._builders import button, group, row, words_label
 from napari_crii.widgets.controller import AssistantController
+from napari_crii.widgets.first_reading import FirstReading
 from napari_crii.widgets.project_opening import ProjectOpening
 from napari_crii.widgets.sitting import as_sentence
 
-_HEIGHT = 110
-_HEAD = ("Case", "Status", "Accepted")
+_MOST_ROWS = 6
+_HEAD = ("Case", "Status", "Slices done")
 _SIGN = "Sign off"
 
 
@@ -32,14 +43,32 @@ class CaseLine:
     status: str
     accepted: str
     here: bool
+    tip: str = ""
 
 
 def line_of(name: str, found: CaseOverview | None, here: bool) -> CaseLine:
     """Return the line of a case, of which nothing may be known yet."""
     if found is None:
         return CaseLine(name, "...", "", here)
-    signed = f", signed by {found.signed_by}" if found.signed_by else ""
-    return CaseLine(name, f"{found.progress}{signed}", f"{found.accepted} of {found.total}", here)
+    signed = "" if found.signed is None else signed_in_words(found.signed)
+    accepted = f"{found.accepted} of {found.total}"
+    return CaseLine(name, str(found.progress), accepted, here, signed)
+
+
+def signed_in_words(signature: Signed) -> str:
+    """Say who signed a case off, and when."""
+    at = time.strftime("%Y-%m-%d at %H:%M", time.localtime(signature.at))
+    return f"Signed off by {signature.by} on {at}."
+
+
+def notes_in_words(notes: CaseNotes) -> str:
+    """Say what else is known of the case on display: its signature, its flags and their notes."""
+    lines = [] if notes.signature is None else [signed_in_words(notes.signature)]
+    flags = [
+        f"slice {index + 1}" + (f" ({note})" if note else "")
+        for index, note in sorted(notes.flags.items())
+    ]
+    return "\n".join([*lines, *([f"Flagged: {', '.join(flags)}."] if flags else [])])
 
 
 def signing_in_words(name: str, case: Case, by: str) -> str:
@@ -83,32 +112,37 @@ class CaseList:
         Who works with the project.
     projects
         Who opens cases.
+    first
+        Shows the first reading to a second reader who is done.
     """
 
-    def __init__(self, controller: AssistantController, projects: ProjectOpening) -> None:
+    def __init__(
+        self, controller: AssistantController, projects: ProjectOpening, first: FirstReading
+    ) -> None:
         self._controller = controller
         self._projects = projects
+        self._first = first
         self._project: Project | None = None
         self._found: dict[str, CaseOverview] = {}
         self._asked: set[str] = set()
         self._shown: tuple[CaseLine, ...] | None = None
-        self.tree = QTreeWidget()
-        self.tree.setObjectName("crii_cases")
-        self.tree.setHeaderLabels(_HEAD)
-        self.tree.setRootIsDecorated(False)
-        self.tree.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-        self.tree.setMaximumHeight(_HEIGHT)
-        self.tree.setToolTip("Click on a case to open it")
+        self.tree = _tree()
         self.tree.itemClicked.connect(self._on_click)
+        self._words = words_label()
+        self._words.setObjectName("crii_case_notes")
         self.flag = button("Flag slice...", "Mark this slice for a second look", self._on_flag)
         self.sign = button("Sign off...", "This case is done as it stands", self._on_sign)
         self.second = button("Second reading...", "", self._on_second)
-        self.box: QGroupBox = group("Cases", self.tree, row(self.flag, self.sign, self.second))
+        buttons = row(self.flag, self.sign, self.second)
+        self.box: QGroupBox = group(
+            "Cases: click on one to open it", self.tree, self._words, buttons
+        )
 
     def render(self) -> None:
         """Bring the list in line with the project."""
         project = self._controller.sitting.project
         self.box.setVisible(project is not None)
+        self._first.render()
         if project is not self._project:
             self._project, self._shown = project, None
             self._found, self._asked = {}, set()
@@ -127,23 +161,29 @@ class CaseList:
         return line_of(record.name, found, case is not None and case is self._controller.case)
 
     def _fill(self, lines: Sequence[CaseLine]) -> None:
-        self.tree.clear()
-        for line in lines:
-            item = QTreeWidgetItem([line.name, line.status, line.accepted])
-            font = QFont(self.tree.font())
-            font.setBold(line.here)
-            for column in range(len(_HEAD)):
-                item.setFont(column, font)
-            item.setToolTip(0, line.name)
-            item.setToolTip(1, line.status)
-            self.tree.addTopLevelItem(item)
+        """Show these lines; a row that is there stays, a click on it may be under way."""
+        tree = self.tree
+        while tree.topLevelItemCount() > len(lines):
+            tree.takeTopLevelItem(tree.topLevelItemCount() - 1)
+        while tree.topLevelItemCount() < len(lines):
+            tree.addTopLevelItem(QTreeWidgetItem())
+        for at, line in enumerate(lines):
+            item = tree.topLevelItem(at)
+            assert item is not None
+            _dress(item, line)
             if line.here:
-                self.tree.scrollToItem(item)
-        for column in range(len(_HEAD)):
-            self.tree.resizeColumnToContents(column)
+                tree.scrollToItem(item)
+        header = tree.header()
+        assert header is not None
+        rows = min(max(len(lines), 1), _MOST_ROWS)
+        height = header.sizeHint().height() + rows * max(tree.sizeHintForRow(0), 1)
+        tree.setFixedHeight(height + 2 * tree.frameWidth() + 2)
 
     def _render_buttons(self, project: Project) -> None:
         case = self._controller.case
+        words = "" if case is None else notes_in_words(case.notes)
+        self._words.setText(words)
+        self._words.setVisible(bool(words))
         may_act = case is not None and not case.read_only
         self.flag.setEnabled(may_act)
         self.sign.setEnabled(may_act)
@@ -215,14 +255,44 @@ class CaseList:
             controller.say("Nothing was signed.")
             return
         try:
-            sign_off(case, by)
+            signature = sign_off(case, by)
         except CriiError as error:
             controller.say(as_sentence(str(error)), True)
             return
-        controller.say(f"{record.name} is signed off by {by}.")
+        controller.say(f"{record.name}: {signed_in_words(signature)}")
         self.render()
 
     def _on_second(self) -> None:
         project = self._controller.sitting.project
         if project is not None:
             self._projects.read_again(1 if project.reading == 2 else 2)
+
+
+def _tree() -> QTreeWidget:
+    """Return the empty list: names take the room that is left, the rest is never cut off."""
+    tree = QTreeWidget()
+    tree.setObjectName("crii_cases")
+    tree.setHeaderLabels(_HEAD)
+    tree.setRootIsDecorated(False)
+    tree.setUniformRowHeights(True)
+    tree.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+    tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    tree.setStyleSheet("QTreeView::item { padding: 2px 6px 2px 2px; }")
+    header = tree.header()
+    assert header is not None
+    header.setStretchLastSection(False)
+    header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+    for column in range(1, len(_HEAD)):
+        header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+    return tree
+
+
+def _dress(item: QTreeWidgetItem, line: CaseLine) -> None:
+    """Show a line in a row; that of the case on display is bold."""
+    font = QFont()
+    font.setBold(line.here)
+    tip = f"{line.name}: {line.status}. {line.tip}".strip()
+    for column, text in enumerate((line.name, line.status, line.accepted)):
+        item.setText(column, text)
+        item.setFont(column, font)
+        item.setToolTip(column, tip)

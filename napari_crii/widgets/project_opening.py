@@ -18,6 +18,7 @@ from napari_crii.widgets.controller import AssistantController
 from napari_crii.widgets.forms import TaskForm
 from napari_crii.widgets.sitting import (
     LAST_CASE,
+    READER,
     Wish,
     as_sentence,
     is_project,
@@ -140,7 +141,7 @@ class ProjectOpening(QObject):
             self._controller.say("A scan is being opened; try again in a moment.")
             return
         question = SECOND_QUESTION if reading == 2 else QUESTION
-        reader = _questions.text(self._widget, TITLE, question)
+        reader = _questions.text(self._widget, TITLE, question, _last_reader(project, reading))
         if not reader:
             self._controller.say("Nothing was changed: no name was given.")
             return
@@ -164,6 +165,14 @@ class ProjectOpening(QObject):
             self._controller.say(as_sentence(str(error) or type(error).__name__), True)
 
         self._controller.sitting.run(read, show, fail)
+
+
+def _last_reader(project: Project, reading: int) -> str:
+    """Return who did this reading last, to be proposed as the one who goes on; or ``""``."""
+    if reading == 1:
+        return str(project.records.settings.get(READER, ""))
+    names = [by for key, by in project.records.readers.items() if key.endswith("/2")]
+    return names[-1] if names else ""
 
 
 def _fits(form: TaskForm) -> bool:

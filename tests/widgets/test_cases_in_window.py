@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QLabel
 
 from napari_crii.io import write_map
 from napari_crii.session.project import Project
 from napari_crii.widgets import _questions
 from napari_crii.widgets.case_list import CaseLine, line_of, ranges_in_words
+from napari_crii.widgets.first_reading import FIRST
 from tests.widgets.driver import HUMAN, LEFT, NO_KEY
 from tests.widgets.projects import (
     SLICE,
@@ -51,6 +55,13 @@ def rows(window):
     tree = window.assistant.cases.tree
     items = [tree.topLevelItem(i) for i in range(tree.topLevelItemCount())]
     return [tuple(item.text(column) for column in range(3)) for item in items]
+
+
+def notes(window):
+    """Return the lines below the list, as the user reads them."""
+    label = window.assistant.findChild(QLabel, "crii_case_notes")
+    assert label.isVisible() is bool(label.text())
+    return label.text()
 
 
 def click(window, name):
@@ -96,8 +107,10 @@ def test_a_flag_is_told_first_and_taken_off_again(window, monkeypatch):
     press(window.assistant.cases.flag)
     assert window.case.notes.flags == {SLICE: "apex?"}
     assert rows(window)[1][1] == "flagged"
+    assert notes(window) == f"Flagged: slice {SLICE + 1} (apex?)."
     press(window.assistant.cases.flag)
     assert not window.case.notes.flags
+    assert notes(window) == ""
     assert rows(window)[1][1] == "in progress"
 
 
@@ -118,9 +131,14 @@ def test_signing_off_asks_first_and_says_what_nobody_looked_at(window, two_cases
     assert f"Never looked at: {unseen}." in asked[0]
     assert "Sign heart-2 off as ana" in asked[0]
     press(window.assistant.cases.sign)
-    assert rows(window)[1][1] == "done, signed by ana"
+    assert rows(window)[1][1] == "done"
+    at = time.localtime(window.case.notes.signature.at)
+    signed = time.strftime("Signed off by ana on %Y-%m-%d at %H:%M.", at)
+    assert notes(window) == signed
+    assert window.status == f"heart-2: {signed}"
     paint(window, 30)
     assert rows(window)[1][1] == "in progress"
+    assert notes(window) == ""
     window.controller.undo()
     window.end()
     assert work_of(two_cases, "heart-2").notes.signature is None
@@ -137,7 +155,19 @@ def test_a_second_reader_starts_from_nothing_and_the_first_one_stays_as_it_was(
     restored(window)
     assert not window.data(HUMAN).any()
     assert rows(window)[1][1] == "new"
+    assert [layer.name for layer in window.viewer.layers if layer.name.startswith("other")] == [
+        "other"
+    ]
     paint(window, 30)
+    assert FIRST not in window.viewer.layers
+    monkeypatch.setattr(_questions, "agrees", lambda *_: True)
+    press(window.assistant.cases.sign)
+    window.until(lambda: FIRST in window.viewer.layers)
+    assert np.array_equal(window.data(FIRST), first)
+    assert not window.viewer.layers[FIRST].editable
+    assert window.viewer.layers.selection.active is window.viewer.layers[HUMAN]
+    paint(window, 34)
+    assert FIRST not in window.viewer.layers
     window.end()
     with Project.open(two_cases, read_only=True) as project:
         record = project.record_of("heart-2")
@@ -145,6 +175,28 @@ def test_a_second_reader_starts_from_nothing_and_the_first_one_stays_as_it_was(
         assert project.restored(record, 2).human.labels.any()
         assert project.records.settings["reader"] == "ana"
         assert project.records.readers["heart-2/2"] == "ben"
+
+
+def test_without_a_project_there_is_no_list(open_window, engine):
+    window = open_window()
+    assert not window.assistant.cases.box.isVisible()
+    window.begin()
+    assert not window.assistant.cases.box.isVisible()
+
+
+def test_nothing_in_the_list_is_cut_off_but_long_names(open_window, engine, folder, scan, qtbot):
+    with Project.open(folder, "ana") as project:
+        project.add_scan(scan, "a-very-long-name-of-a-case-that-no-dock-would-hold")
+    window = open_window()
+    enter(window, folder)
+    window.until(lambda: rows(window)[0][1] == "new")
+    tree = window.assistant.cases.tree
+    qtbot.waitUntil(lambda: not tree.verticalScrollBar().isVisible())
+    assert sum(tree.columnWidth(column) for column in range(3)) <= tree.viewport().width()
+    for column in (1, 2):
+        assert tree.columnWidth(column) >= tree.sizeHintForColumn(column)
+    last = tree.visualItemRect(tree.topLevelItem(tree.topLevelItemCount() - 1))
+    assert tree.viewport().rect().contains(last.bottomLeft())
 
 
 def test_a_scan_that_is_gone_is_said_and_found_again(window, scan):
