@@ -37,7 +37,8 @@ CREATE TABLE last (id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER, digest
 """
 _FIELDS = "number, kind, reading, head, blob, at, digest"
 
-# From each older schema to the next one; the file was copied before.
+# From each older schema to the next one; the file was copied before. In the end the tables are
+# those above, to the letter.
 MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
 
 Row = tuple[int, str, str, str, bytes, float, bytes]
@@ -166,10 +167,19 @@ def verified_rows(path: Path) -> Iterator[Row]:
     with in_words(path), closing(connect(path, read_only=True)) as connection:
         connection.execute("BEGIN")
         _schema(connection, path, exact=True)
-        found = connection.execute("PRAGMA quick_check(1)").fetchall()
+        _require_tables(connection, path)
+        # The quick check does not look into the index, by which a reading's rows are found.
+        found = connection.execute("PRAGMA integrity_check(1)").fetchall()
         if found != [("ok",)]:
             raise JournalError(f"{path} is damaged: {found[0][0]}")
         yield from _chain(connection, path)
+
+
+def _require_tables(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse tables that are not those of `create`, to the letter: a name may have changed."""
+    made = {sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master")}
+    if made != {statement.strip() for statement in _TABLES.split(";") if statement.strip()}:
+        raise JournalError(f"{path} is damaged: its tables are not those of a journal")
 
 
 def chained_rows(path: Path) -> Iterator[Row]:

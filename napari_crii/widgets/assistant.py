@@ -284,7 +284,10 @@ class CriiAssistant(QScrollArea):
             label.setText(words)
             label.setVisible(bool(words))
         self._status.setText(f"{'Problem: ' if state.is_error else ''}{state.message}")
-        self._status.setStyleSheet("font-weight: bold;" if state.is_error else "")
+        style = "font-weight: bold;" if state.is_error else ""
+        # A style sheet that is set again is worked through again, though it says the same.
+        if style != self._status.styleSheet():
+            self._status.setStyleSheet(style)
         self.cases.render()
         show_progress(self._proposing, state.proposing)
         show_progress(self._learning, state.learning)

@@ -15,6 +15,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
+from qtpy.QtCore import QTimer
 
 from napari_crii._layers import grid_arguments
 from napari_crii.classes import LabelClass
@@ -98,6 +99,10 @@ class LayerBinding:
         self.human.editable = not case.read_only
         self._array = self.human.data
         self.patches = PatchesLayer(case, grid)
+        self._stale: set[Layer] = set()
+        self._turn = QTimer()
+        self._turn.setSingleShot(True)
+        self._turn.timeout.connect(self._draw_anew)
         self._waiting = list(self.layers)
         self.human.mouse_drag_callbacks.insert(0, self._on_drag)
         self.human.events.paint.connect(self._on_paint)
@@ -156,6 +161,7 @@ class LayerBinding:
     def release(self) -> None:
         """Leave the layers as they are and no longer listen to them."""
         garbage.take_back()
+        self._turn.stop()
         self.patches.close()
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         self.human.events.paint.disconnect(self._on_paint)
@@ -172,7 +178,10 @@ class LayerBinding:
                 self._viewer.layers.remove(layer)
 
     def show_slice(self, index: int) -> None:
-        """Bring one slice of every layer in line with the case; redraw only if it is on display."""
+        """Bring one slice of every layer in line with the case; redraw only if it is on display.
+
+        It is drawn in the next turn of the event loop: a brush does not wait for it.
+        """
         touched = self._case.status(index) is not SliceStatus.UNTOUCHED
         proposed = self._case.proposals
         human = self._case.human.labels[index] if touched else 0
@@ -182,11 +191,15 @@ class LayerBinding:
             write_slice(self.disagreement, index, proposed.score[index]),
         ]
         if index == self.current_slice:
-            for layer, changed in zip(
-                (self.human, self.proposal, self.disagreement), changes, strict=True
-            ):
-                if changed:
-                    layer.refresh()
+            layers = (self.human, self.proposal, self.disagreement)
+            self._stale |= {layer for layer, new in zip(layers, changes, strict=True) if new}
+            self._turn.start(0)
+
+    def _draw_anew(self) -> None:
+        """Draw what is not as the case has it; thumbnails and extents can wait for a scroll."""
+        stale, self._stale = self._stale, set()
+        for layer in stale:
+            layer.refresh(thumbnail=False, highlight=False, extent=False)
 
     def go_to(self, patch: Patch, zoom: float) -> None:
         """Show a patch: its slice, centred, at `zoom` canvas pixels per mm."""

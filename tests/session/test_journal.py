@@ -97,13 +97,33 @@ def test_a_journal_continues_where_it_ended(path: Path) -> None:
         ("UPDATE last SET number = 21", "missing"),
         ("PRAGMA application_id = 5", "no journal of this program"),
         ("PRAGMA user_version = 99", "newer version"),
-        ("DROP TABLE last", "no such table"),
+        ("DROP TABLE last", "its tables are not those of a journal"),
+        ("ALTER TABLE entries RENAME COLUMN digest TO dhgest", "its tables are not those"),
     ],
 )
 def test_what_was_changed_from_outside_is_named(path: Path, statement: str, words: str) -> None:
     change(path, statement)
     for read_only in (False, True):
         with pytest.raises(JournalError, match=words):
+            Journal(path, read_only=read_only)
+
+
+def test_an_index_that_leads_to_other_rows_is_noticed_without_a_seal(path: Path) -> None:
+    journal = Journal(path)
+    journal.append([make_entry("setting", "a-reader", {"name": "n", "value": 1})] * 3)
+    journal.close()
+    journal_file.unseal(path)
+    with closing(journal_file.connect(path, read_only=True)) as connection:
+        query = "SELECT rootpage FROM sqlite_master WHERE name = 'of_reading'"
+        (page,) = connection.execute(query).fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    whole = path.read_bytes()
+    at = whole.index(b"a-reader", (page - 1) * size, page * size)
+    path.write_bytes(whole[:at] + b"b" + whole[at + 1 :])
+    assert [row[0] for row in journal_file.chained_rows(path)] == list(range(1, 24))
+    assert len(list(journal_file.read_rows(path, "a-reader"))) == 2
+    for read_only in (False, True):
+        with pytest.raises(JournalError, match="is damaged"):
             Journal(path, read_only=read_only)
 
 
@@ -130,9 +150,12 @@ def test_an_older_schema_is_brought_up_to_date_beside_a_copy(path: Path, monkeyp
         Journal(path)
     assert path.read_bytes() == before
 
-    def add_index(connection: sqlite3.Connection) -> None:
-        connection.execute("CREATE INDEX of_kind ON entries (kind)")
+    statement = "CREATE INDEX of_kind ON entries (kind)"
 
+    def add_index(connection: sqlite3.Connection) -> None:
+        connection.execute(statement)
+
+    monkeypatch.setattr(journal_file, "_TABLES", f"{journal_file._TABLES}{statement};")
     monkeypatch.setitem(journal_file.MIGRATIONS, 1, add_index)
     journal = Journal(path)
     assert len(journal.entries) == 20

@@ -126,6 +126,7 @@ def test_a_scan_removed_while_it_is_proposed_stays_in_work(open_window, engine):
     window.assistant.propose(True)
     window.until(lambda: engine.last.asked)
     engine.last.answer(count=2)
+    window.until(lambda: sum(window.case.proposals.has(i) for i in range(6)) == 2)
     window.viewer.layers.remove("phantom")
     engine.last.answer()
     window.until(lambda: window.status.startswith("Proposed"))
