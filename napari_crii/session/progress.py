@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -43,6 +44,36 @@ def case_progress(work: Reading) -> Progress:
         return Progress.DONE
     begun = work.slices_with(SliceStatus.EDITED, SliceStatus.ACCEPTED)
     return Progress.IN_PROGRESS if begun else Progress.NEW
+
+
+@dataclass(frozen=True)
+class CaseOverview:
+    """A line about a case.
+
+    Attributes
+    ----------
+    progress
+        How far it has come.
+    accepted, total
+        Slices that a human accepted, and all.
+    signed
+        Who signed it off as it stands, and when; or None.
+    """
+
+    progress: Progress
+    accepted: int
+    total: int
+    signed: Signed | None = None
+
+
+def overview(work: Reading) -> CaseOverview:
+    """Return the line about a case."""
+    return CaseOverview(
+        case_progress(work),
+        len(work.slices_with(SliceStatus.ACCEPTED)),
+        len(work.human.labels),
+        work.notes.signature,
+    )
 
 
 def unseen_slices(work: Reading) -> tuple[int, ...]:

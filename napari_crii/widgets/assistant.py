@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
     QGroupBox,
+    QHBoxLayout,
     QProgressBar,
     QScrollArea,
     QVBoxLayout,
@@ -26,13 +27,15 @@ from napari_crii.classes import LabelClass
 from napari_crii.errors import CriiError
 from napari_crii.io.kinds import MASK_SUFFIXES
 from napari_crii.widgets._builders import button, group, row, show_progress, words_label
+from napari_crii.widgets.case_list import CaseList
 from napari_crii.widgets.class_list import ClassEditing, ClassList
 from napari_crii.widgets.controller import AssistantController
+from napari_crii.widgets.first_reading import FirstReading
 from napari_crii.widgets.forms import Choice, SaveForm, TaskForm
 from napari_crii.widgets.importing import MaskImport
 from napari_crii.widgets.keymap import shown_key
 from napari_crii.widgets.layer_binding import DISAGREEMENT, HUMAN, PROPOSAL
-from napari_crii.widgets.layers import can_be_annotated, volume_of
+from napari_crii.widgets.layers import can_be_annotated, known_digest, volume_of
 from napari_crii.widgets.opening import ScanOpening
 from napari_crii.widgets.patches_layer import REASON_COLORS
 from napari_crii.widgets.project_opening import ProjectOpening
@@ -46,8 +49,8 @@ LEGEND = "Boxes: " + ", ".join(
     for reason, color in REASON_COLORS.items()
 )
 HOW_TO = (
-    f"<b>{PROPOSAL}</b>: outline. <b>{HUMAN}</b>: filled; paint or erase on any slice to correct "
-    f"its proposal. <b>{DISAGREEMENT}</b>: bright where errors are expected."
+    f"<b>{PROPOSAL}</b>: outline. <b>{HUMAN}</b>: filled; paint or erase.<br>"
+    f"<b>{DISAGREEMENT}</b>: bright where errors are expected."
 )
 
 
@@ -76,6 +79,8 @@ class CriiAssistant(QScrollArea):
         )
         self.importing = MaskImport(self, self.controller)
         self.projects = ProjectOpening(self, self.controller, self.task_form, self._on_last_scan)
+        first = FirstReading(napari_viewer, self.controller, self)
+        self.cases = CaseList(self.controller, self.projects, first)
         self._build()
         self.controller.changed.connect(self._render)
         events = napari_viewer.layers.events
@@ -102,6 +107,10 @@ class CriiAssistant(QScrollArea):
         volume = volume_of(named[0]) if named else None
         if volume is None:
             raise CriiError("Choose a scan first: open a file or a DICOM folder.")
+        case = self.controller.case
+        if case is None or case.volume is not volume:
+            # It was hidden if another case was opened since.
+            named[0].visible = True
         if named[0].source.path:
             self.controller.sitting.remember(volume, Path(named[0].source.path))
         return Task(volume, self.task_form.classes(), choice.checkpoint)
@@ -143,8 +152,10 @@ class CriiAssistant(QScrollArea):
         content = QWidget()
         layout = QVBoxLayout(content)
         layout.setContentsMargins(6, 6, 6, 6)
+        layout.setSpacing(4)
         for part in (
             self._project_row(),
+            self.cases.box,
             self._scan_group(),
             self._propose_group(),
             self._patch_group(),
@@ -170,7 +181,11 @@ class CriiAssistant(QScrollArea):
         )
         self._project_words = words_label()
         self._project_words.setObjectName("crii_project")
-        return row(self._project, self._project_words)
+        made = row(self._project, self._project_words)
+        layout = made.layout()
+        assert isinstance(layout, QHBoxLayout)
+        layout.setStretch(1, 1)
+        return made
 
     def _scan_group(self) -> QGroupBox:
         self._open = button("Open file...", "Open a scan, or a DICOM file", self._open_file)
@@ -179,6 +194,7 @@ class CriiAssistant(QScrollArea):
         )
         self._begin = button("Draw", "Open for drawing without a proposal", self.begin)
         self._scan_words = words_label()
+        self.task_form.margins = (0, 0, 0, 0)
         return group(
             "1. Scan", row(self._open, self._open_folder), self.task_form.native, self._scan_words
         )
@@ -272,6 +288,7 @@ class CriiAssistant(QScrollArea):
         # A style sheet that is set again is worked through again, though it says the same.
         if style != self._status.styleSheet():
             self._status.setStyleSheet(style)
+        self.cases.render()
         show_progress(self._proposing, state.proposing)
         show_progress(self._learning, state.learning)
         self._cancel.setEnabled(state.proposing.running)
@@ -318,8 +335,15 @@ class CriiAssistant(QScrollArea):
         self.begin(then)
 
     def _show(self, layer: LayerData) -> str:
+        """Show a scan, in its layer where it has one; scans of other cases are hidden."""
         data, arguments, _ = layer
-        return str(self._viewer.add_image(data, **arguments).name)
+        digest, name = arguments["metadata"][VOLUME_KEY].digest, ""
+        for one in self._viewer.layers:
+            known = known_digest(one)
+            if known:
+                one.visible = known == digest
+                name = one.name if one.visible else name
+        return name or str(self._viewer.add_image(data, **arguments).name)
 
     def _ask_mask(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Import a mask")

@@ -108,8 +108,8 @@ class AssistantController(QObject):
         work = partial(open_case, session, task.volume)
         self._background.run(work, lambda case: self._show(case, task))
 
-    def use_project(self, project: Project) -> None:
-        """Work in a project from here on; the case on display goes with what was before."""
+    def use_project(self, project: Project | None) -> None:
+        """Work in a project, or in none; the case on display goes with what was before."""
         self._leave_case()
         self.sitting.use(project)
 

@@ -33,6 +33,19 @@ def volume_of(layer: Layer) -> Volume | None:
     return _volume_of_foreign(layer)
 
 
+def known_digest(layer: Layer) -> str:
+    """Return the digest of the scan that a layer shows, or ``""`` until it was opened as a case.
+
+    Loads nothing and computes nothing: a digest reads every voxel.
+    """
+    if not can_be_annotated(layer):
+        return ""
+    volume = layer.metadata.get(VOLUME_KEY)
+    if not isinstance(volume, Volume) or volume.slices().shape[:3] != _slices_of(layer).shape[:3]:
+        return ""
+    return str(vars(volume).get("digest", ""))
+
+
 def _slices_of(layer: Image) -> NDArray[Any]:
     """Return a layer's data with the slices first, (S, H, W) or (S, H, W, channels)."""
     data: NDArray[Any] = layer.data

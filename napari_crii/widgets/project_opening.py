@@ -12,11 +12,13 @@ from qtpy.QtWidgets import QWidget
 from napari_crii._layers import LayerData, image_layer
 from napari_crii.errors import CriiError, ProjectError
 from napari_crii.session.project import Project
+from napari_crii.session.records import CaseRecord
 from napari_crii.widgets import _questions
 from napari_crii.widgets.controller import AssistantController
 from napari_crii.widgets.forms import TaskForm
 from napari_crii.widgets.sitting import (
     LAST_CASE,
+    READER,
     Wish,
     as_sentence,
     is_project,
@@ -25,6 +27,10 @@ from napari_crii.widgets.sitting import (
 )
 
 TITLE, QUESTION = "Project", "Who corrects? The name is kept in the project."
+SECOND_QUESTION = (
+    "You start from empty slices. What the first reader drew stays hidden until you sign your own "
+    "reading off. Who reads?"
+)
 
 
 class ProjectOpening(QObject):
@@ -55,6 +61,7 @@ class ProjectOpening(QObject):
         self._controller = controller
         self._form = form
         self._opened = opened
+        self._reading = False
 
     def open(self, folder: Path) -> None:
         """Open a project, or make one of an empty folder with the classes that are entered."""
@@ -109,18 +116,63 @@ class ProjectOpening(QObject):
             self._form.enter(replace(choice, checkpoint=None))
         self._controller.say(words)
         last = project.records.cases.get(str(project.records.settings.get(LAST_CASE, "")))
-        if last is None or not project.scans.is_there(last.name):
+        if last is not None and project.scans.is_there(last.name):
+            self._read(project, last, words)
+
+    def open_case(self, name: str) -> None:
+        """Put another case of the open project on display."""
+        project = self._controller.sitting.project
+        if project is None or self._reading or self._controller.opening is not None:
+            self._controller.say("A scan is being opened; try again in a moment.")
             return
+        record = project.record_of(name)
+        if not project.scans.is_there(name):
+            self._controller.say(
+                f"The scan of {name} is not where it was: open it again, its work comes back.", True
+            )
+            return
+        self._controller.say(f"Opening {name}.")
+        self._read(project, record, f"{name} is open.")
+
+    def read_again(self, reading: int) -> None:
+        """Open the project again for the first or the second reading."""
+        project = self._controller.sitting.project
+        if project is None or self._controller.opening is not None or self._reading:
+            self._controller.say("A scan is being opened; try again in a moment.")
+            return
+        question = SECOND_QUESTION if reading == 2 else QUESTION
+        reader = _questions.text(self._widget, TITLE, question, _last_reader(project, reading))
+        if not reader:
+            self._controller.say("Nothing was changed: no name was given.")
+            return
+        self._controller.use_project(None)
+        self._controller.sitting.open(Wish(project.folder, reader, (), reading), self._on_project)
+
+    def _read(self, project: Project, record: CaseRecord, words: str) -> None:
+        """Read the scan of a case off the window's thread, then put it on display."""
+        self._reading = True
 
         def read() -> LayerData:
-            return image_layer(project.scans.read(last))
+            return image_layer(project.scans.read(record))
 
-        self._controller.sitting.run(read, lambda layer: self._on_scan(project, layer, words))
+        def show(layer: LayerData) -> None:
+            self._reading = False
+            if self._controller.sitting.project is project:
+                self._opened(layer, lambda: self._controller.say(words))
 
-    def _on_scan(self, project: Project, layer: LayerData, words: str) -> None:
-        """Put the scan that was worked on last on display, with its masks."""
-        if self._controller.sitting.project is project:
-            self._opened(layer, lambda: self._controller.say(words))
+        def fail(error: BaseException) -> None:
+            self._reading = False
+            self._controller.say(as_sentence(str(error) or type(error).__name__), True)
+
+        self._controller.sitting.run(read, show, fail)
+
+
+def _last_reader(project: Project, reading: int) -> str:
+    """Return who did this reading last, to be proposed as the one who goes on; or ``""``."""
+    if reading == 1:
+        return str(project.records.settings.get(READER, ""))
+    names = [by for key, by in project.records.readers.items() if key.endswith("/2")]
+    return names[-1] if names else ""
 
 
 def _fits(form: TaskForm) -> bool:

@@ -20,7 +20,7 @@ from napari_crii.session import Case, Session
 from napari_crii.session.journal import Listener, Saved
 from napari_crii.session.project import JOURNAL, Project
 from napari_crii.volume import Volume
-from napari_crii.widgets.background import Background, Gate
+from napari_crii.widgets.background import Background, Failed, Gate
 
 READER, LAST_CASE = "reader", "last_case"
 IN_MEMORY = "No project: your work lives in memory until you save the mask."
@@ -39,11 +39,14 @@ class Wish:
         Who corrects; ``""`` is the one whom the project remembers.
     classes
         Of a project that is made first; empty: it is there already.
+    reading
+        1, or 2 for a second reading, which does not see the first.
     """
 
     folder: Path
     reader: str = ""
     classes: tuple[LabelClass, ...] = ()
+    reading: int = 1
 
 
 def is_project(folder: Path) -> bool:
@@ -61,10 +64,10 @@ def open_project(wish: Wish, listener: Listener) -> Project:
     """
     if wish.classes:
         Project.create(wish.folder, wish.folder.name, wish.classes)
-    project = Project.open(wish.folder, wish.reader, listener)
-    if wish.reader:
+    project = Project.open(wish.folder, wish.reader, listener, reading=wish.reading)
+    if wish.reader and wish.reading == 1:
         name_reader(project, wish.reader)
-    else:
+    elif not wish.reader:
         project.reader = str(project.records.settings.get(READER, ""))
         project.session.reader = project.reader
     return project
@@ -88,6 +91,7 @@ def open_case(session: Session, volume: Volume) -> Case:
 def project_in_words(project: Project, saved_at: float) -> str:
     """Return the dock's line about a project."""
     reader = f", {project.reader}" if project.reader else ""
+    reader += ", second reading" if project.reading == 2 else ""
     if project.read_only:
         return f"Project {project.folder.name}: {as_sentence(project.read_only)}"
     return f"Project {project.folder.name}{reader}: saved {clock(saved_at)}"
@@ -195,11 +199,12 @@ class Sitting(QObject):
 
         self._background.run(work, go_on)
 
-    def use(self, project: Project) -> None:
-        """Work with a project from here on, and close the one before."""
+    def use(self, project: Project | None) -> None:
+        """Work with a project from here on, and close the one before; None: only close that."""
         before, self.project = self.project, project
-        self.session = project.session
-        self._saved_at, self._in_trouble = project.saved.at, False
+        self.session = None if project is None else project.session
+        self._saved_at = 0.0 if project is None else project.saved.at
+        self._in_trouble = False
         if before is not None:
             self._background.run(lambda: self._close_one(before), lambda _: None)
         self._changed()
@@ -253,9 +258,14 @@ class Sitting(QObject):
         if project is not None and not project.read_only:
             self.run(lambda: project.add_checkpoint(checkpoint))
 
-    def run(self, work: Callable[[], Any], then: Callable[[Any], None] = lambda _: None) -> None:
-        """Do slow work on the project off the window's thread."""
-        self._background.run(work, then)
+    def run(
+        self,
+        work: Callable[[], Any],
+        then: Callable[[Any], None] = lambda _: None,
+        failed: Failed | None = None,
+    ) -> None:
+        """Do slow work on the project off the window's thread, as `Background.run`."""
+        self._background.run(work, then, failed)
 
     def close(self) -> None:
         """Save what is left and close every project; returns when all is on the disk, or said."""

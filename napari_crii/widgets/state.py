@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from napari_crii.orientation import letters
 from napari_crii.patches import Patch
 from napari_crii.session import Case, SliceStatus
+from napari_crii.session.progress import CaseOverview, overview
 from napari_crii.volume import Volume
 
 
@@ -36,6 +37,8 @@ class AssistantState:
         One sentence each.
     has_case, has_patches
         What the buttons need.
+    overview
+        The line about the case in the list of cases.
     proposing, learning
         Progress of the two children.
     """
@@ -49,6 +52,7 @@ class AssistantState:
     learned: str = ""
     has_case: bool = False
     has_patches: bool = False
+    overview: CaseOverview | None = None
     proposing: Progress = field(default_factory=Progress)
     learning: Progress = field(default_factory=Progress)
 
@@ -112,6 +116,7 @@ def case_in_words(
         slice=slice_in_words(case, index),
         patch=patch_in_words(patches, current),
         has_patches=bool(patches),
+        overview=overview(case.work),
     )
 
 
