@@ -187,9 +187,9 @@ class Project:
         return record
 
     def enter(
-        self, volume: Volume, name: str = "", patient: str = "", *, learned: bool = False
+        self, volume: Volume, name: str = "", patient: str = "", *, trains: bool = False
     ) -> CaseRecord:
-        """Enter a scan that is in memory as a case, as `add_scan`; a `learned` one trains."""
+        """Enter a scan that is in memory as a case, as `add_scan`; `trains`: for certain."""
         self._require_writable()
         known = self.records.by_digest(volume.digest)
         if known is not None:
@@ -201,7 +201,7 @@ class Project:
         if name in cases:
             raise ProjectError(f"there is a case {name} in the project already")
         shape = volume.slices().shape[:3]
-        validates = self.records.validates(patient) and not learned
+        validates = self.records.validates(patient) and not trains
         record = CaseRecord(name, patient, volume.digest, (*shape,), validates)
         self._record(make_entry("case", "", asdict(record)))
         return record

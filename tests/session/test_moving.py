@@ -10,7 +10,7 @@ from napari_crii.errors import JournalError, ProjectError
 from napari_crii.geometry import Geometry
 from napari_crii.session import Proposal, Session
 from napari_crii.session import moving as moving_module
-from napari_crii.session.moving import save_as_project
+from napari_crii.session.moving import begin_move, save_as_project
 from napari_crii.session.project import Project
 from napari_crii.volume import Volume
 from tests.faults import f8
@@ -111,7 +111,7 @@ def test_looks_of_classes_notes_readers_and_proposals_come_along(session, scan, 
         assert project.records.readers == {"case-001/1": "ben"}
 
 
-def test_what_the_network_has_learnt_from_never_validates(tmp_path):
+def test_scans_of_which_the_network_may_have_learnt_never_validate(tmp_path):
     session = Session(CLASSES)
     for number in range(3):
         case = session.open(f8.Run._scan(number))
@@ -121,6 +121,20 @@ def test_what_the_network_has_learnt_from_never_validates(tmp_path):
     with save_as_project(session, tmp_path / "p") as project:
         assert not any(record.validation for record in project.records.cases.values())
         assert session.fresh_slices() == project.session.fresh_slices() == 0
+
+
+def test_what_is_drawn_while_the_work_moves_is_moved_too(session, scan, tmp_path):
+    case = session.open(scan)
+    move = begin_move(session, tmp_path / "p")
+    case.undo()
+    case.draw(2, np.full((5, 6), 3))
+    with move.finish():
+        case.flag(2)
+    with Project.open(tmp_path / "p") as project:
+        again = project.session.open(scan)
+        assert np.array_equal(again.human.labels, case.human.labels)
+        assert [c.number for c in again.corrections] == [c.number for c in case.corrections]
+        assert again.notes.flags.keys() == {1, 2}
 
 
 def test_a_session_becomes_a_project_once(session, scan, tmp_path):
