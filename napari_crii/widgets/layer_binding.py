@@ -215,6 +215,7 @@ class LayerBinding:
         stroke has painted, where the whole array was replaced, or on request: napari's own undo
         changes hidden slices without a word.
         """
+        self._reported = False
         found = self._differing(everywhere)
         if found:
             self._everywhere = False
@@ -265,9 +266,10 @@ class LayerBinding:
         yield
         while event.type == "mouse_move":
             yield
-        self._reported = bool(self._differing())
+        differs = bool(self._differing())
         self._strokes.drawn()
         self._drawing_on = None
+        self._reported = differs
 
     def _on_paint(self, _event: object = None) -> None:
         """Report what is entered into napari's history; sometimes that precedes the voxels."""
