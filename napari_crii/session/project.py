@@ -186,8 +186,10 @@ class Project:
         self.scans.put(record.name, path)
         return record
 
-    def enter(self, volume: Volume, name: str = "", patient: str = "") -> CaseRecord:
-        """Enter a scan that is in memory as a case, as `add_scan`."""
+    def enter(
+        self, volume: Volume, name: str = "", patient: str = "", *, trains: bool = False
+    ) -> CaseRecord:
+        """Enter a scan that is in memory as a case, as `add_scan`; `trains`: for certain."""
         self._require_writable()
         known = self.records.by_digest(volume.digest)
         if known is not None:
@@ -199,7 +201,7 @@ class Project:
         if name in cases:
             raise ProjectError(f"there is a case {name} in the project already")
         shape = volume.slices().shape[:3]
-        validates = self.records.validates(patient)
+        validates = self.records.validates(patient) and not trains
         record = CaseRecord(name, patient, volume.digest, (*shape,), validates)
         self._record(make_entry("case", "", asdict(record)))
         return record
@@ -340,18 +342,22 @@ class Project:
     def _make(self, volume: Volume) -> Case:
         """Make the case of a scan from what the journal says; a new scan is entered."""
         record = self.records.by_digest(volume.digest) or self.enter(volume)
-        key = record.reading(self.reading)
         case = Case(volume, self.session.label_count, self.reader)
-        case.patient, case.validation = record.patient, record.validation
         self.journal.wait()
         self._replay(case.work, record, self.reading)
+        self.keep(case, record)
+        return case
+
+    def keep(self, case: Case, record: CaseRecord) -> None:
+        """Let the journal hear a case from here on; all before is in the journal already."""
+        key = record.reading(self.reading)
+        case.patient, case.validation = record.patient, record.validation
         case.read_only = self.read_only
         if not self.read_only:
             self._note_reader(key)
-            case.listen(lambda *events: self._append(key, events))
+            case.listen(lambda *events: self.append(key, events))
             if case.human.locked != self.locked:
                 case.lock(self.locked)
-        return case
 
     def _checkpoint_path(self, digest: str) -> Path:
         return self.folder / "checkpoints" / f"crii-{digest[:16]}.safetensors"
@@ -360,7 +366,8 @@ class Project:
         if self.records.readers.get(key) != self.reader:
             self._record(make_entry("reading", "", {"reading": key, "reader": self.reader}))
 
-    def _append(self, key: str, events: Sequence[CaseEvent]) -> None:
+    def append(self, key: str, events: Sequence[CaseEvent]) -> None:
+        """Write down what happened to a reading, given by its key."""
         self.journal.append([entry_of(event, key) for event in events])
 
     def _restore(self, record: CaseRecord, reading: int) -> Reading:

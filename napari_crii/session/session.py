@@ -11,6 +11,7 @@ from scipy import ndimage
 from napari_crii.classes import LabelClass
 from napari_crii.session.case import Case
 from napari_crii.session.correction import Correction, Provenance, SliceStatus
+from napari_crii.session.events import CaseEvent, Stood
 from napari_crii.snapshot import LabelledSlice, Snapshot
 from napari_crii.volume import Volume, neighbourhood
 
@@ -29,6 +30,15 @@ class Session:
     make
         Makes the case of a scan that is opened for the first time; without it cases live in
         memory only.
+
+    Attributes
+    ----------
+    cases
+        By the digest of their scans.
+    in_memory
+        Whether no project keeps the cases.
+    heard
+        What happened to cases that live in memory only, so that a project can take them in.
     """
 
     def __init__(
@@ -40,6 +50,8 @@ class Session:
         self.classes = classes
         self.reader = reader
         self.cases: dict[str, Case] = {}
+        self.in_memory = make is None
+        self.heard: dict[str, list[CaseEvent]] = {}
         self._make = self._new_case if make is None else make
         # By the number of the last correction on it, a slice is told from what it was before.
         self._frozen: dict[str, set[int]] = {}
@@ -57,7 +69,15 @@ class Session:
         return self.cases[key]
 
     def _new_case(self, volume: Volume) -> Case:
-        return Case(volume, self.label_count, self.reader)
+        case = Case(volume, self.label_count, self.reader)
+        heard = self.heard[volume.digest] = []
+
+        def hear(*events: CaseEvent) -> None:
+            # How slices stand only spares replaying: it would take memory for nothing.
+            heard.extend(event for event in events if not isinstance(event, Stood))
+
+        case.listen(hear)
+        return case
 
     def snapshot(self, neighbours: int = 0) -> Snapshot:
         """Freeze what humans said, for the trainer.

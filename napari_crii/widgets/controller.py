@@ -192,17 +192,17 @@ class AssistantController(QObject):
         """Write the mask on the scan's own grid and verify it, off the window's thread."""
         if self.case is None:
             return
-        self.sync()
+        self.sync(everywhere=True)
         mask, geometry = self.case.mask(include_proposals), self.case.volume.geometry
         words = saved_in_words(self.case, path.name, include_proposals)
         self.say(f"Saving {path.name}.")
         self._background.run(lambda: write_mask(path, mask, geometry), lambda _: self.say(words))
 
-    def sync(self) -> None:
-        """Turn what was drawn on the layer into corrections."""
+    def sync(self, everywhere: bool = False) -> None:
+        """Turn what was drawn on the layer into corrections; `everywhere`: on hidden slices too."""
         if self.case is None or self.binding is None:
             return
-        taken = take_drawn(self.case, self.binding)
+        taken = take_drawn(self.case, self.binding, everywhere)
         for index in taken.slices:
             self._after_act(index)
         if taken.refusal:
@@ -219,7 +219,7 @@ class AssistantController(QObject):
 
     def _let_go(self) -> None:
         if self.binding is not None and self.case is not None:
-            take_drawn(self.case, self.binding)
+            take_drawn(self.case, self.binding, everywhere=True)
             self.binding.release()
             unbind_keys(self._viewer, self.binding.layers)
             self.binding = None
@@ -228,7 +228,7 @@ class AssistantController(QObject):
 
     def _leave_case(self) -> None:
         """Take the case off display, with all that is on its way for it."""
-        self.sync()
+        self.sync(everywhere=True)
         if self.binding is not None:
             self.proposing.cancel()
             unbind_keys(self._viewer, self.binding.layers)

@@ -26,12 +26,21 @@ class Taken:
     refusal: str = ""
 
 
-def take_drawn(case: Case, binding: LayerBinding) -> Taken:
+def take_drawn(case: Case, binding: LayerBinding, everywhere: bool = False) -> Taken:
     """Make corrections of what was drawn; one act, however many slices.
 
     The layer is not brought in line: that is for the caller, slice by slice.
+
+    Parameters
+    ----------
+    case
+        What is corrected.
+    binding
+        Its layers.
+    everywhere
+        Whether every slice is looked at, and not only where strokes can have been.
     """
-    drawn = dict(binding.drawn_slices())
+    drawn = dict(binding.drawn_slices(everywhere))
     if not drawn or case.read_only:
         return Taken(tuple(drawn), case.read_only if drawn else "")
     largest = max(int(labels.max()) for labels in drawn.values())

@@ -77,6 +77,9 @@ class LayerBinding:
         self._strokes = strokes
         self._drawing_on: int | None = None
         self._announced = False
+        # Whether a stroke has just been reported that napari's history is about to announce too.
+        self._reported = False
+        self._everywhere = False
         grid = grid_arguments(case.volume)
         grid["metadata"] = {**grid["metadata"], VIEW_KEY: True}
         zeros = np.zeros(case.shape, dtype=case.human.labels.dtype)
@@ -100,9 +103,7 @@ class LayerBinding:
         self._array = self.human.data
         self.patches = PatchesLayer(case, grid)
         self._stale: set[Layer] = set()
-        self._turn = QTimer()
-        self._turn.setSingleShot(True)
-        self._turn.timeout.connect(self._draw_anew)
+        self._turn = _once(self._draw_anew)
         self._waiting = list(self.layers)
         self.human.mouse_drag_callbacks.insert(0, self._on_drag)
         self.human.events.paint.connect(self._on_paint)
@@ -217,13 +218,23 @@ class LayerBinding:
         if dims.ndim >= 3:
             dims.set_point(dims.ndim - 3, index * self._case.volume.slice_spacing[0])
 
-    def drawn_slices(self) -> list[tuple[int, NDArray[Any]]]:
+    def drawn_slices(self, everywhere: bool = False) -> list[tuple[int, NDArray[Any]]]:
         """Return the slices (H, W) whose layer differs from the case, as the user means them.
 
         Looked at are those that a stroke can have reached: the one on display and the one where
-        it began; all of them where strokes run through slices, or the whole array was replaced.
+        it began; all of them where strokes run through slices, where something else than a
+        stroke has painted, where the whole array was replaced, or on request: napari's own undo
+        changes hidden slices without a word.
         """
+        self._reported = False
+        found = self._differing(everywhere)
+        if found:
+            self._everywhere = False
+        return found
+
+    def _differing(self, everywhere: bool = False) -> list[tuple[int, NDArray[Any]]]:
         through = self.human.n_edit_dimensions > 2 or not self.slices_on_display
+        through = through or everywhere or self._everywhere
         if self.human.data is not self._array:
             through = self._take_array(self.human.data) or through
         current = self.current_slice
@@ -266,12 +277,17 @@ class LayerBinding:
         yield
         while event.type == "mouse_move":
             yield
+        differs = bool(self._differing())
         self._strokes.drawn()
         self._drawing_on = None
+        self._reported = differs
 
     def _on_paint(self, _event: object = None) -> None:
         """Report what is entered into napari's history; sometimes that precedes the voxels."""
-        self._announced = not self.drawn_slices()
+        if self._drawing_on is None and not self._reported:
+            self._everywhere = True
+        self._reported = False
+        self._announced = not self._differing()
         self._report()
 
     def _on_update(self, _event: object = None) -> None:
@@ -291,6 +307,14 @@ class LayerBinding:
     def _on_removed(self, event: Any) -> None:
         if event.value in self.layers:
             self._strokes.lost(event.value.name)
+
+
+def _once(act: Callable[[], None]) -> QTimer:
+    """Return a timer that does something once when it is started."""
+    timer = QTimer()
+    timer.setSingleShot(True)
+    timer.timeout.connect(act)
+    return timer
 
 
 def write_slice(layer: Labels | Image, index: int, values: NDArray[Any] | int) -> bool:

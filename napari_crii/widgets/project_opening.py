@@ -64,7 +64,10 @@ class ProjectOpening(QObject):
         self._reading = False
 
     def open(self, folder: Path) -> None:
-        """Open a project, or make one of an empty folder with the classes that are entered."""
+        """Open a project, or make one of an empty folder: of the work in memory, if there is any.
+
+        Its classes are those of that work, else those that are entered.
+        """
         if not self._may_change(folder):
             return
         try:
@@ -72,8 +75,19 @@ class ProjectOpening(QObject):
         except CriiError as error:
             self._controller.say(as_sentence(str(error)), True)
             return
-        if wish is not None:
-            self._controller.sitting.open(wish, self._on_project)
+        sitting = self._controller.sitting
+        if wish is None:
+            return
+        if self._in_memory:
+            sitting.save_as(wish, self._on_saved)
+        else:
+            sitting.open(wish, self._on_project)
+
+    @property
+    def _in_memory(self) -> bool:
+        """Whether there is work that no project keeps."""
+        sitting = self._controller.sitting
+        return sitting.project is None and sitting.has_work
 
     def _may_change(self, folder: Path) -> bool:
         """Whether another project can take over; if not, say why."""
@@ -82,9 +96,10 @@ class ProjectOpening(QObject):
         project = sitting.project
         if self._controller.opening is not None:
             say("A scan is being opened; try again in a moment.")
-        elif project is None and sitting.has_work:
+        elif self._in_memory and is_project(folder):
             say(
-                "Your work is in memory only: save the mask, open the project, then import it.",
+                "Your work is in memory only: choose an empty folder, which becomes its project; "
+                "or save the mask, open the project, then import it.",
                 True,
             )
         elif project is not None and not project.read_only and project.folder == folder:
@@ -96,7 +111,8 @@ class ProjectOpening(QObject):
     def _new(self, folder: Path) -> Wish | None:
         if folder.is_dir() and any(folder.iterdir()):
             raise ProjectError(f"{folder.name} is neither a project nor empty; choose another")
-        classes = self._form.classes()
+        session = self._controller.session if self._in_memory else None
+        classes = self._form.classes() if session is None else session.classes
         reader = _questions.text(self._widget, TITLE, QUESTION)
         if not reader:
             self._controller.say(f"{folder.name} was not made a project: no name was given.")
@@ -165,6 +181,12 @@ class ProjectOpening(QObject):
             self._controller.say(as_sentence(str(error) or type(error).__name__), True)
 
         self._controller.sitting.run(read, show, fail)
+
+    def _on_saved(self, project: Project) -> None:
+        """Go on with the same case, now in a project."""
+        if self._controller.case is not None:
+            self._controller.sitting.note_case(self._controller.case)
+        self._controller.say(f"Your work is in project {project.folder.name} now.")
 
 
 def _last_reader(project: Project, reading: int) -> str:

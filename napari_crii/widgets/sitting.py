@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import QObject, Signal
@@ -18,12 +18,14 @@ from napari_crii.classes import LabelClass
 from napari_crii.errors import CriiError, ProjectError
 from napari_crii.session import Case, Session
 from napari_crii.session.journal import Listener, Saved
+from napari_crii.session.moving import Move, begin_move
 from napari_crii.session.project import JOURNAL, Project
 from napari_crii.volume import Volume
 from napari_crii.widgets.background import Background, Failed, Gate
 
 READER, LAST_CASE = "reader", "last_case"
 IN_MEMORY = "No project: your work lives in memory until you save the mask."
+_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
@@ -145,6 +147,7 @@ class Sitting(QObject):
         self.project: Project | None = None
         self.busy = False
         self.session: Session | None = None
+        self._learnt: Path | None = None
         self._paths: WeakKeyDictionary[Volume, Path] = WeakKeyDictionary()
         self._saved_at = 0.0
         self._in_trouble = False
@@ -179,6 +182,29 @@ class Sitting(QObject):
 
     def open(self, wish: Wish, then: Callable[[Project], None]) -> None:
         """Open a project, then hand it over; only `use` puts it in the place of the one before."""
+        self._make(wish, lambda listener: self._keep(open_project(wish, listener)), then)
+
+    def save_as(self, wish: Wish, then: Callable[[Project], None]) -> None:
+        """Make a project of the work in memory, which may go on; use it, then hand it over."""
+        session, weights = self.session, self._learnt
+        assert session is not None
+
+        def move(listener: Listener) -> Move:
+            begun = begin_move(session, wish.folder, wish.reader, listener)
+            self._keep(begun.project)
+            return begun
+
+        def go_on(begun: Move) -> None:
+            project = begun.finish()
+            self.use(project)
+            name_reader(project, wish.reader)
+            if weights is not None:
+                self.keep_weights(weights)
+            then(project)
+
+        self._make(wish, move, go_on)
+
+    def _make(self, wish: Wish, make: Callable[[Listener], _T], then: Callable[[_T], None]) -> None:
         if self.busy:
             self._say("A project is being opened; try again in a moment.")
             return
@@ -189,15 +215,13 @@ class Sitting(QObject):
         def heard(news: Any) -> None:
             gate((source, news))
 
-        def work() -> Project:
-            return self._keep(open_project(wish, Listener(saved=heard, trouble=heard)))
-
-        def go_on(project: Project) -> None:
+        def go_on(made: _T) -> None:
             self.busy = False
             self._source = source
-            then(project)
+            then(made)
 
-        self._background.run(work, go_on)
+        listener = Listener(saved=heard, trouble=heard)
+        self._background.run(lambda: make(listener), go_on)
 
     def use(self, project: Project | None) -> None:
         """Work with a project from here on, and close the one before; None: only close that."""
@@ -255,6 +279,7 @@ class Sitting(QObject):
     def keep_weights(self, checkpoint: Path) -> None:
         """Copy weights that were learnt into the project."""
         project = self.project
+        self._learnt = checkpoint
         if project is not None and not project.read_only:
             self.run(lambda: project.add_checkpoint(checkpoint))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import queue
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -36,25 +35,10 @@ from napari_crii.inference import Predictor
 from napari_crii.phantom import make_phantom
 from napari_crii.snapshot import LabelledSlice, Snapshot
 from napari_crii.volume import IntensityStats, Volume
+from tests.engine.inbox import Inbox
 from tests.factories import noise_scan, small_checkpoint
 
 pytestmark = pytest.mark.alone
-
-PATIENCE = 90
-
-
-class Inbox:
-    """Messages in the order in which they arrive."""
-
-    def __init__(self) -> None:
-        self.arrived: queue.SimpleQueue[Message] = queue.SimpleQueue()
-
-    def until(self, *kinds: type) -> list[Message]:
-        """Return everything up to the first message of one of these kinds."""
-        messages: list[Message] = []
-        while not messages or not isinstance(messages[-1], kinds):
-            messages.append(self.arrived.get(timeout=PATIENCE))
-        return messages
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 15) -> bool:
@@ -271,22 +255,6 @@ def test_a_program_that_cannot_be_started_is_said(monkeypatch: pytest.MonkeyPatc
     child.send(Propose(1, "a", (0,)))
     child.close(wait=True)
     assert child.pid is None
-
-
-def test_threads_of_a_child_sleep_while_they_wait_unless_the_user_says_otherwise(
-    weights: tuple[Path, Checkpoint], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for said, expected in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
-        monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
-        if said is not None:
-            monkeypatch.setenv("OMP_WAIT_POLICY", said)
-        inbox = Inbox()
-        child = Child(ENGINE, inbox.arrived.put)
-        child.send(UseCheckpoint(str(weights[0])))
-        inbox.until(CheckpointInUse)
-        assert child.pid is not None
-        assert psutil.Process(child.pid).environ()["OMP_WAIT_POLICY"] == expected
-        child.close(wait=True)
 
 
 def test_a_client_that_never_asked_anything_starts_no_child() -> None:

@@ -2,7 +2,8 @@
 
     python -m tests.faults.f8 --count 100000
 
-Every 10,000 operations a new project begins. After every operation the case must equal a shadow
+Every 10,000 operations a new project begins; one in ten is worked on through the layers of a
+napari viewer without a window (see `f8_layers`). After every operation the case must equal a shadow
 that is kept in plain numpy arrays; every 2,000 operations the journal, replayed, must equal it
 too, and the project is closed and opened again, so that undo and redo reach over restarts. No act
 of the network may change a voxel that a human vouches for.
@@ -39,6 +40,12 @@ CASES = 3
 RESTART_EVERY = 2000
 State = NDArray[np.uint8]
 A_PROJECT = 10_000
+# Of so many projects, one is shown in a viewer.
+ON_LAYERS = 10
+OPERATIONS = (
+    *("paint", "paint", "fill", "erase", "undo", "undo", "redo", "paint_through", "accept_patch"),
+    *("accept_slice", "reject", "lock", "propose", "propose", "forge", "switch", "take", "seed"),
+)
 
 
 @dataclass
@@ -143,14 +150,17 @@ class Run:
     def shadow(self) -> Shadow:
         return self.shadows[self.current]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The operations, each as often as it is likely."""
+        return OPERATIONS
+
     def step(self) -> str:
         """Do one random operation; return what is wrong after it, or nothing."""
-        names = ("paint", "paint", "fill", "erase", "undo", "undo", "redo", "paint_through")
-        names += ("accept_patch", "accept_slice", "reject", "lock", "propose", "propose", "forge")
-        names += ("switch", "take", "seed")
-        name = names[self.rng.integers(len(names))]
+        name = self.names[self.rng.integers(len(self.names))]
         getattr(self, f"do_{name}")()
-        return f"after {name}: {self.fault()}" if self.fault() else ""
+        fault = self.fault()
+        return f"after {name}: {fault}" if fault else ""
 
     def fault(self) -> str:
         """Return how the current case differs from its shadow."""
@@ -169,6 +179,9 @@ class Run:
     def restart(self) -> None:
         self.project.close()
         self.open()
+
+    def close(self) -> None:
+        self.project.close()
 
     def do_paint(self) -> None:
         self._draw(self._slices(1), int(self.rng.integers(CLASSES)))
@@ -318,9 +331,9 @@ class Run:
         return Volume(array, Geometry((5.0, 0.7, 1.3)))
 
 
-def faults(count: int, seed: int, folder: Path) -> list[str]:
-    """Run random operations until the first fault; return it, or nothing."""
-    run = Run(folder, seed)
+def faults(count: int, seed: int, folder: Path, kind: type[Run] = Run) -> list[str]:
+    """Run random operations of a kind until the first fault; return it, or nothing."""
+    run = kind(folder, seed)
     try:
         for number in range(1, count + 1):
             found = run.step()
@@ -332,7 +345,7 @@ def faults(count: int, seed: int, folder: Path) -> list[str]:
                 return [f"operation {number}: {found}"]
         return []
     finally:
-        run.project.close()
+        run.close()
 
 
 def _difference(human: HumanMask, now: State) -> str:
@@ -350,11 +363,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=100_000, help="number of operations")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
+    # Here, because what is tested without it must not need napari.
+    from tests.faults.f8_layers import LayerRun
+
     found: list[str] = []
-    for done in range(0, options.count, A_PROJECT):
+    for number, done in enumerate(range(0, options.count, A_PROJECT)):
+        kind = Run if number % ON_LAYERS else LayerRun
         with tempfile.TemporaryDirectory(prefix="faults-") as folder:
             part = min(A_PROJECT, options.count - done)
-            found += faults(part, options.seed + done, Path(folder, "p"))
+            found += faults(part, options.seed + done, Path(folder, "p"), kind)
     for line in found:
         say(f"F8 {line}")
     say(f"F8: {len(found)}/{options.count}")

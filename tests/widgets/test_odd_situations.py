@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from napari.layers import Labels, _layer_actions
 
 from napari_crii.session import SliceStatus
 from napari_crii.session import journal as journal_module
@@ -134,6 +135,49 @@ def test_an_array_of_another_shape_does_not_take_the_masks_place(window):
     assert np.array_equal(window.case.human.labels, first)
     paint(window, 34)
     assert (window.case.human.labels[SLICE] != first[SLICE]).any()
+
+
+def test_a_mask_whose_type_is_converted_stays_the_mask(window):
+    first = window.data(HUMAN).copy()
+    done = window.case.corrections
+    window.activate(HUMAN)
+    _layer_actions._convert_dtype(window.viewer.layers, mode="int64")
+    assert window.data(HUMAN).dtype == first.dtype
+    assert np.array_equal(window.data(HUMAN), first)
+    assert window.case.corrections == done
+    paint(window, 34)
+    assert (window.case.human.labels[SLICE] != first[SLICE]).any()
+    window.controller.undo()
+    assert np.array_equal(window.data(HUMAN), first)
+
+
+def test_a_mask_that_is_made_an_image_and_labels_again_loses_no_stroke(window, folder):
+    first, layers = window.data(HUMAN).copy(), window.viewer.layers
+    layers.selection = {layers[HUMAN]}
+    _layer_actions._convert_to_image(layers)
+    assert f"'{HUMAN}' was taken away" in window.status
+    layers.selection = {layers[HUMAN]}
+    _layer_actions._convert_to_labels(layers)
+    paint(window, 34)
+    drawn = window.data(HUMAN).copy()
+    assert (drawn != first).any()
+    window.begin()
+    assert sum(isinstance(layer, Labels) for layer in layers) == 3
+    assert np.array_equal(window.controller.binding.human.data, drawn)
+    window.end()
+    assert np.array_equal(work_of(folder).human.labels, drawn)
+
+
+def test_what_changes_on_hidden_slices_is_taken(window, folder):
+    layer = window.viewer.layers[HUMAN]
+    layer.paint((SLICE + 2, 20, 30), 1)
+    # At once: a proposal of that slice would wipe it off the layer.
+    assert window.case.human.labels[SLICE + 2, 20, 30] == 1
+    layer.undo()
+    assert not window.data(HUMAN)[SLICE + 2].any()
+    # napari tells nobody that it has undone something.
+    window.end()
+    assert not work_of(folder).human.labels[SLICE + 2].any()
 
 
 def test_a_locked_class_is_named_as_the_reason(window):

@@ -77,6 +77,35 @@ def test_an_empty_folder_becomes_a_project_with_the_readers_name(
         assert project.records.classes == CLASSES
 
 
+def test_work_that_was_begun_in_memory_becomes_a_project_while_it_goes_on(
+    open_window, engine, tmp_path, folder, scan, weights, monkeypatch
+):
+    monkeypatch.setattr(_questions, "text", lambda *_: "ben")
+    window = open_window()
+    open_scan(window, scan)
+    paint(window, 30)
+    first = window.data(HUMAN).copy()
+    window.controller.sitting.keep_weights(weights)
+    window.assistant.projects.open(folder)
+    assert "Your work is in memory only: choose an empty folder" in window.status
+    window.assistant.projects.open(tmp_path / "new")
+    paint(window, 26, 1)
+    window.until(lambda: window.status == "Your work is in project new now.")
+    assert project_words(window).startswith("Project new, ben: saved")
+    window.until(lambda: window.controller.sitting.project.checkpoint_paths())
+    paint(window, 34)
+    drawn = window.data(HUMAN).copy()
+    window.end()
+    assert np.array_equal(work_of(tmp_path / "new").human.labels, drawn)
+    again = open_window()
+    enter(again, tmp_path / "new")
+    restored(again)
+    assert np.array_equal(again.data(HUMAN), drawn)
+    again.controller.undo()
+    again.controller.undo()
+    assert np.array_equal(again.data(HUMAN), first)
+
+
 def test_a_second_window_reads_only_and_the_brush_leaves_nothing(open_window, engine, folder, scan):
     first = open_window()
     enter(first, folder)

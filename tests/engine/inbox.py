@@ -1,0 +1,23 @@
+"""Where a child's messages arrive."""
+
+from __future__ import annotations
+
+import queue
+
+from napari_crii.engine.messages import Message
+
+PATIENCE = 90
+
+
+class Inbox:
+    """Messages in the order in which they arrive."""
+
+    def __init__(self) -> None:
+        self.arrived: queue.SimpleQueue[Message] = queue.SimpleQueue()
+
+    def until(self, *kinds: type) -> list[Message]:
+        """Return everything up to the first message of one of these kinds."""
+        messages: list[Message] = []
+        while not messages or not isinstance(messages[-1], kinds):
+            messages.append(self.arrived.get(timeout=PATIENCE))
+        return messages
