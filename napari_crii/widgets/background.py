@@ -55,7 +55,8 @@ class Mailbox(QObject):
         super().__init__(parent)
         self._deliver = deliver
         self._waiting: deque[Any] = deque()
-        self._turns = QTimer(self)
+        # Nobody's child: it can be stopped when the window that owned us is gone.
+        self._turns = QTimer()
         self._turns.timeout.connect(self._next)
         self._arrived.connect(self._keep)
         self.post = Gate(self._arrived.emit)

@@ -1,8 +1,8 @@
 """Keeping Python's search for unreachable objects short while somebody works.
 
 A full search walks over every object of napari, Qt and vispy: it stopped the window for 0.2 s, at
-moments that nobody chose. What lives when a scan stands open is searched once more and then set
-aside; it is searched again after the scan is left, so that closed layers give their memory back.
+moments that nobody chose. What lives when a scan stands open is set aside; it is searched again
+after the scan is left, so that closed layers give their memory back.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import gc
 
 
 def set_aside() -> None:
-    """Search everything now, and leave what lives out of the searches to come."""
-    gc.collect()
+    """Leave everything that lives now out of the searches to come."""
     gc.freeze()
 
 

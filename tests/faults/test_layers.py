@@ -8,8 +8,6 @@ import pytest
 
 from tests.faults import f8
 
-pytest.importorskip("napari")
-pytest.importorskip("qtpy")
 
 pytestmark = pytest.mark.napari
 

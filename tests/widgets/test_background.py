@@ -6,7 +6,7 @@ import gc
 import threading
 
 import numpy as np
-from qtpy.QtCore import QThread, QTimer
+from qtpy.QtCore import QObject, QThread, QTimer
 
 from napari_crii.widgets import garbage
 from napari_crii.widgets.background import Mailbox
@@ -46,6 +46,16 @@ def test_a_closed_mailbox_delivers_nothing(qtbot):
     mailbox.post("after")
     qtbot.wait(20)
     assert heard == ["before"]
+
+
+def test_a_mailbox_can_be_closed_after_the_window_that_owned_it(qtbot):
+    window = QObject()
+    mailbox = Mailbox(lambda _: None, window)
+    mailbox.post("waiting")
+    with qtbot.waitSignal(window.destroyed):
+        window.deleteLater()
+    mailbox.close()
+    mailbox.post("after")
 
 
 def test_a_message_may_be_posted_while_one_is_delivered(qtbot):
