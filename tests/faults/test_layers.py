@@ -8,7 +8,6 @@ import pytest
 
 from tests.faults import f8
 
-
 pytestmark = pytest.mark.napari
 
 
