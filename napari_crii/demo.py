@@ -23,8 +23,8 @@ from napari_crii.volume import Volume, to_slices
 
 SHIPPED_CHECKPOINT = "crii-lv-cine-mri.safetensors"
 SEED_SLICES = (40, 80, 120)
-# About a minute on two cores, in batches of 6 crops of 96 px.
-DEMO_ITERATIONS = 250
+# Steps of a first run (`training.tick.FIRST_RUN`): about a minute on two cores.
+DEMO_ITERATIONS = 180
 _TEMPLATE = "mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
 _CAVEAT = (
     "This is one subject and one template: it shows the tool at work and is no evidence "

@@ -28,8 +28,9 @@ from napari_crii.io import atomic_write
 from napari_crii.metrics import dice
 from napari_crii.preprocessing import Preprocessing
 from napari_crii.scan_prediction import ScanPrediction, predict_scan
-from napari_crii.training import TrainingConfig, fit
+from napari_crii.training import fit
 from napari_crii.training.data import TrainingSlice, from_volume
+from napari_crii.training.tick import FIRST_RUN
 from napari_crii.volume import to_slices
 
 SHEET = "contact_sheet.png"
@@ -97,7 +98,7 @@ def weights(task: DemoTask, advance: Advance) -> Checkpoint:
     note(f"A fresh network learns from {len(task.seeds)} labelled slices.")
     recipe = Preprocessing(channels=task.volume.channels, scope="volume")
     fresh = new_checkpoint(task.classes, recipe)
-    config = TrainingConfig(task.iterations, batch=6, crop=96, learning_rate=3e-3, warmup=20)
+    config = FIRST_RUN.with_overrides(task.iterations).training(recipe.mirror_axes)
     events = fit(fresh.network, seed_slices(task, recipe), config, np.random.default_rng(0))
     finished(events, advance)
     return fresh

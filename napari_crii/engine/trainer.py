@@ -23,10 +23,8 @@ from napari_crii.engine.priority import Yielding, yield_to
 from napari_crii.errors import CriiError
 from napari_crii.preprocessing import Preprocessing
 from napari_crii.snapshot import load_snapshot
-from napari_crii.training import Stepped, TrainingConfig
-from napari_crii.training.tick import TickConfig, TickResult, publish, run_tick
-
-FIRST_STEPS = 250
+from napari_crii.training import Stepped
+from napari_crii.training.tick import FIRST_RUN, TickConfig, TickResult, publish, run_tick
 
 
 def main() -> None:
@@ -44,11 +42,8 @@ def main() -> None:
 
 
 def _learn(channel: Channel, request: Learn) -> LearningFinished:
-    # A new network has nothing to forget and all to learn: longer, at the rate of a base run.
-    usual = (0, 0.0) if request.checkpoint else (FIRST_STEPS, TrainingConfig().learning_rate)
-    config = TickConfig.with_overrides(
-        request.iterations or usual[0], request.learning_rate or usual[1]
-    )
+    usual = TickConfig() if request.checkpoint else FIRST_RUN
+    config = usual.with_overrides(request.iterations, request.learning_rate)
     checkpoint = _start(request)
     snapshot = load_snapshot(Path(request.snapshot))
     result: TickResult | None = None

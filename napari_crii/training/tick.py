@@ -36,17 +36,33 @@ class TickConfig:
     iterations: int = 60
     learning_rate: float = 2e-4
     batch: int = 8
+    crop: int = 128
     seed: int = 0
 
-    @classmethod
-    def with_overrides(cls, iterations: int = 0, learning_rate: float = 0.0) -> TickConfig:
-        """Return the default settings, with those replaced that are not 0."""
-        default = cls()
+    def with_overrides(self, iterations: int = 0, learning_rate: float = 0.0) -> TickConfig:
+        """Return these settings, with those replaced that are not 0."""
         return replace(
-            default,
-            iterations=iterations or default.iterations,
-            learning_rate=learning_rate or default.learning_rate,
+            self,
+            iterations=iterations or self.iterations,
+            learning_rate=learning_rate or self.learning_rate,
         )
+
+    def training(self, mirror_axes: tuple[int, ...]) -> TrainingConfig:
+        """Return the settings of the run, for crops that may be mirrored along these axes."""
+        return TrainingConfig(
+            iterations=self.iterations,
+            batch=self.batch,
+            crop=self.crop,
+            learning_rate=self.learning_rate,
+            warmup=10,
+            focus=0.75,
+            mirror_axes=mirror_axes,
+        )
+
+
+# A new network has nothing to forget and all to learn: longer than a tick, at the rate of a base
+# run, in steps that are small enough for about a minute on two cores.
+FIRST_RUN = TickConfig(iterations=180, learning_rate=2e-3, batch=6, crop=96)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,14 +101,7 @@ def run_tick(
     recipe = checkpoint.preprocessing
     data = from_snapshot(snapshot.training, recipe, classes)
     network = copy.deepcopy(checkpoint.network)
-    settings = TrainingConfig(
-        iterations=config.iterations,
-        batch=config.batch,
-        learning_rate=config.learning_rate,
-        warmup=10,
-        focus=0.75,
-        mirror_axes=recipe.mirror_axes,
-    )
+    settings = config.training(recipe.mirror_axes)
     end = Finished(FinishReason.FAILED, 0, "the run did not end")
     for event in fit(network, data, settings, np.random.default_rng(config.seed), stop):
         yield event

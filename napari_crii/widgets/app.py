@@ -18,7 +18,6 @@ from napari_crii.widgets.controller import AssistantController
 from napari_crii.widgets.learning import LearningPlan
 from napari_crii.widgets.task import Task
 
-SCRATCH_LEARNING_RATE = 2e-3
 _log = logging.getLogger(__name__)
 
 
@@ -67,7 +66,7 @@ def mean_dice(case: Case, task: DemoTask) -> float:
 
 def _learn_from_seeds(controller: AssistantController, task: DemoTask) -> None:
     controller.seed(task.seeds)
-    controller.learn(LearningPlan(None, task.iterations, SCRATCH_LEARNING_RATE))
+    controller.learn(LearningPlan(None, task.iterations))
 
 
 def _report(controller: AssistantController, task: DemoTask) -> None:

@@ -14,7 +14,7 @@ from napari_crii.errors import TrainingError
 from napari_crii.metrics import dice
 from napari_crii.snapshot import LabelledSlice, Snapshot
 from napari_crii.training import Finished, FinishReason, Stepped, TrainingConfig, TrainingSlice, fit
-from napari_crii.training.tick import TickConfig, TickResult, loses, publish, run_tick
+from napari_crii.training.tick import FIRST_RUN, TickConfig, TickResult, loses, publish, run_tick
 from napari_crii.volume import IntensityStats
 from tests.factories import disc_slice, small_checkpoint, small_network
 
@@ -178,5 +178,6 @@ def test_a_checkpoint_is_published_under_its_digest(tmp_path: Path) -> None:
 
 
 def test_zero_overrides_keep_the_settings_of_a_tick() -> None:
-    assert TickConfig.with_overrides() == TickConfig()
-    assert TickConfig.with_overrides(7, 0.5) == TickConfig(iterations=7, learning_rate=0.5)
+    assert TickConfig().with_overrides() == TickConfig()
+    assert TickConfig().with_overrides(7, 0.5) == TickConfig(iterations=7, learning_rate=0.5)
+    assert FIRST_RUN.with_overrides(7) == replace(FIRST_RUN, iterations=7)
