@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -12,9 +11,9 @@ from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 from pydicom.uid import MPEG2MPML, JPEGLSLossless, generate_uid
 
-from napari_crii.errors import ScanError
 from napari_crii.geometry import Geometry
 from napari_crii.io import dicom_pixels, is_scan, read_scan
+from tests.io.files import refusal
 
 
 @pytest.fixture
@@ -29,12 +28,6 @@ def shifted(data: pydicom.Dataset, shift) -> None:
 
 def along_normal(geometry: Geometry, distance: float) -> np.ndarray:
     return np.array(geometry.direction[0]) * distance
-
-
-def refusal(path: Path) -> str:
-    with pytest.raises(ScanError) as caught:
-        read_scan(path)
-    return str(caught.value)
 
 
 def test_slices_ascend_along_the_normal_whatever_their_names(write_series, pixels, oblique):

@@ -12,6 +12,7 @@ import SimpleITK as sitk
 
 from napari_crii.errors import GeometryError, ScanError
 from napari_crii.io import is_scan, read_mask, read_scan, volume_count, write_mask
+from tests.io.files import patched
 
 RAS = np.array([[-2.0, 0, 0, 10], [0, -3.0, 0, 20], [0, 0, 5.0, 30], [0, 0, 0, 1]])
 # Offsets in the header of NIfTI-1, which nibabel would not leave in such a state.
@@ -25,14 +26,6 @@ def stored(rng) -> np.ndarray:
 
 def save(path: Path, array: np.ndarray, affine=RAS) -> Path:
     nib.save(nib.Nifti1Image(array, affine), path)
-    return path
-
-
-def patched(path: Path, offset: int, content: bytes) -> Path:
-    """Overwrite bytes of an uncompressed file."""
-    raw = bytearray(path.read_bytes())
-    raw[offset : offset + len(content)] = content
-    path.write_bytes(raw)
     return path
 
 

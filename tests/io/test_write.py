@@ -17,12 +17,9 @@ from PIL import Image
 from napari_crii.errors import WriteError
 from napari_crii.geometry import Geometry
 from napari_crii.io import atomic, atomic_write, read_mask, read_scan, write_map, write_mask
+from tests.io.files import only
 
 PIXELS = Geometry.pixels()
-
-
-def only(folder: Path) -> set[str]:
-    return {p.name for p in folder.iterdir()}
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nii"])
