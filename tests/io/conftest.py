@@ -19,6 +19,18 @@ SliceEdit = Callable[[int, FileDataset], None]
 
 
 @pytest.fixture
+def pixels(rng: np.random.Generator) -> np.ndarray:
+    """Return voxels for a series: slices, rows, columns, all of different number."""
+    return rng.integers(-900, 900, (5, 7, 9)).astype(np.int16)
+
+
+@pytest.fixture
+def phases(rng: np.random.Generator) -> np.ndarray:
+    """Return three time points of a stack: time, slices, rows, columns."""
+    return rng.integers(-900, 900, (3, 5, 7, 9)).astype(np.int16)
+
+
+@pytest.fixture
 def write_series(tmp_path: Path, oblique: Geometry) -> Callable[..., Path]:
     """Return a function that writes a series of MR slices, each open to an edit.
 
