@@ -19,6 +19,12 @@ SliceEdit = Callable[[int, FileDataset], None]
 
 
 @pytest.fixture
+def stored(rng: np.random.Generator) -> np.ndarray:
+    """Return voxels as a NIfTI file numbers them: columns, rows, slices."""
+    return rng.integers(-500, 500, (9, 7, 5)).astype(np.int16)
+
+
+@pytest.fixture
 def pixels(rng: np.random.Generator) -> np.ndarray:
     """Return voxels for a series: slices, rows, columns, all of different number."""
     return rng.integers(-900, 900, (5, 7, 9)).astype(np.int16)

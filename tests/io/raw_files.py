@@ -1,4 +1,4 @@
-"""NRRD and MetaImage files made by hand or by SimpleITK, and where SimpleITK puts them."""
+"""NRRD and MetaImage files made by hand, images of SimpleITK, and where it puts them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ def itk_image(array: np.ndarray, geometry: Geometry, vector: bool = False) -> si
 
 
 def itk_geometry(path: Path) -> Geometry:
-    image = sitk.ReadImage(str(path))
+    return place_of(sitk.ReadImage(str(path)))
+
+
+def place_of(image: sitk.Image) -> Geometry:
+    """Return where SimpleITK puts an image that it has read."""
     affine = np.eye(4)
     affine[:3, :3] = (np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing())[:, ::-1]
     affine[:3, 3] = image.GetOrigin()
