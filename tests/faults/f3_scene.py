@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from napari_crii.io import atomic
+from tests.faults.child import give_up_root
 from tests.faults.f3_writers import Writer
 
 SMALL, LARGE = 600, 200_000
-_NOBODY = 65534
 
 
 class Scene:
@@ -128,9 +128,7 @@ def as_nobody(scene: Scene, item: Path) -> str | None:
         return "refused"
     scene.home.chmod(0o755)
     item.chmod(0o555)
-    # For this child only, and for good.
-    os.setgid(_NOBODY)
-    os.setuid(_NOBODY)
+    give_up_root()
     return "refused"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
@@ -91,22 +93,44 @@ def test_a_really_read_only_disk_keeps_the_old_mask(small_disk, labels):
     assert (folder / "m.nii.gz").read_bytes() == before
 
 
-@pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="permissions do not bind root"
-)
-@pytest.mark.parametrize("protected", ["folder", "file"])
-def test_permissions_are_respected(tmp_path, labels, protected):
-    path = tmp_path / "m.nii.gz"
-    write_mask(path, labels, Geometry())
-    before = path.read_bytes()
-    item = tmp_path if protected == "folder" else path
-    item.chmod(0o555)
-    try:
-        with pytest.raises(WriteError, match="write-protected"):
-            write_mask(path, labels + 1, Geometry())
-        assert path.read_bytes() == before
-    finally:
-        item.chmod(0o755)
+def as_a_user(folder: Path, write: Callable[[], None]) -> str:
+    """Write as an owner of the folder whom permissions bind; return the refusal, or ``"saved"``."""
+
+    def told() -> str:
+        try:
+            write()
+        except WriteError as error:
+            return str(error)
+        return "saved"
+
+    if os.geteuid() != 0:
+        return told()
+    # Root gives the folder away, and a child of ours its rights.
+    from tests.faults.child import NOBODY, give_up_root, in_child, limit_time
+
+    for item in (folder, *folder.iterdir()):
+        os.chown(item, NOBODY, NOBODY)
+    answer = in_child(lambda: (limit_time(), give_up_root(), told())[-1])
+    return answer.death or answer.value
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders are protected by other means there")
+@pytest.mark.parametrize("protected", ["folder", "file", "nothing"])
+def test_permissions_are_respected(labels, protected):
+    # Not below `tmp_path`, which nobody but its owner can enter.
+    with tempfile.TemporaryDirectory() as name:
+        folder, path = Path(name), Path(name, "m.nii.gz")
+        write_mask(path, labels, Geometry())
+        before = path.read_bytes()
+        items = {"folder": [folder], "file": [path], "nothing": []}[protected]
+        for item in items:
+            item.chmod(0o555)
+        told = as_a_user(folder, lambda: write_mask(path, labels + 1, Geometry()))
+        folder.chmod(0o755)
+        assert ("write-protected" in told) == bool(items)
+        assert (told == "saved") == (not items)
+        assert (path.read_bytes() == before) == bool(items)
+        assert only(folder) == {path.name}
 
 
 def test_a_write_protected_file_is_not_renamed_over(tmp_path, labels, monkeypatch):
