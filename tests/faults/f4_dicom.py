@@ -15,6 +15,7 @@ from pydicom.dataset import FileDataset
 from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
 
+from tests.faults import damage
 from tests.faults.grids import Affine, Array, is_right_handed, random_affine
 from tests.faults.readers import series_by_pydicom
 from tests.faults.series import Edit, write_series
@@ -66,10 +67,7 @@ def cut(rng: np.random.Generator, folder: Path) -> Subject:
     series = folder / "series"
     paths = write_series(series, array, affine, int(rng.integers(1 << 20)))
     path = paths[rng.integers(len(paths))]
-    content = path.read_bytes()
-    length = int(rng.integers(0, len(content)))
-    path.write_bytes(content[:length])
-    return Subject(series, f"a slice cut at {length} of {len(content)}", "refuse", rule=path.name)
+    return Subject(series, f"a slice {damage.cut(rng, path)}", "refuse", rule=path.name)
 
 
 def mutated(rng: np.random.Generator, folder: Path) -> Subject:
@@ -100,12 +98,9 @@ def flipped(rng: np.random.Generator, folder: Path) -> Subject:
     series = folder / "series"
     paths = write_series(series, array, affine, int(rng.integers(1 << 20)))
     path = paths[rng.integers(len(paths))]
-    content = np.frombuffer(path.read_bytes(), np.uint8).copy()
-    reach = len(content) - array[0].nbytes if rng.random() < 0.8 else len(content)
-    places = rng.integers(128, reach, rng.integers(1, 4))
-    content[places] ^= rng.integers(1, 256, len(places)).astype(np.uint8)
-    path.write_bytes(content.tobytes())
-    words = f"bytes {sorted(places.tolist())} of {path.name} changed"
+    spared = array[0].nbytes if rng.random() < 0.8 else 0
+    changed = damage.flip(rng, path, 3, lambda size: (128, size - spared))
+    words = f"{changed} of {path.name} changed"
     return Subject(series, words, truths=(lambda: _rescaled(series), lambda: (array, affine)))
 
 
