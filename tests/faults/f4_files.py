@@ -14,9 +14,9 @@ import SimpleITK as sitk
 import tifffile
 from PIL import Image
 
-from tests.faults import damage, f4_dicom, f4_nifti, nifti_standard
+from tests.faults import damage, f4_nifti, nifti_standard
 from tests.faults.grids import Array
-from tests.faults.readers import stacked
+from tests.faults.readers import meaning, stacked
 from tests.faults.subjects import ANYWHERE, Subject, Truth
 
 _KINDS = ("png", "jpg", "tif")
@@ -145,7 +145,7 @@ def _borrowed_files() -> list[Path]:
 def _one_slice(path: Path) -> Truth:
     """Read one DICOM file by pydicom; equal channels are grey values."""
     data = pydicom.dcmread(path)
-    values = f4_dicom.meaning(data)
+    values = meaning(data)
     colours = int(data.SamplesPerPixel) == 3
     frames = values.ndim > (3 if colours else 2)
     if colours and (values == values[..., :1]).all():
