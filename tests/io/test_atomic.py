@@ -15,6 +15,7 @@ import pytest
 from napari_crii.errors import WriteError
 from napari_crii.geometry import Geometry
 from napari_crii.io import atomic, atomic_write, read_mask, write_mask
+from tests.disks import mount
 from tests.io.files import only
 
 PIXELS = Geometry.pixels()
@@ -71,26 +72,24 @@ def test_a_failure_at_any_step_leaves_the_old_file_alone(
 
 
 @pytest.mark.parametrize("name", ["mask.nii.gz", "mask.nii", "mask.nrrd", "mask.mha", "mask.png"])
-def test_a_really_full_disk_keeps_the_old_mask(small_disk, rng, name):
-    folder = small_disk("size=64k")
-    path = folder / name
+def test_a_really_full_disk_keeps_the_old_mask(disk, rng, name):
+    path = disk / name
     old = rng.integers(0, 4, (1, 20, 20))
     write_mask(path, old, PIXELS)
     before = path.read_bytes()
     with pytest.raises(WriteError, match="the disk is full"):
         write_mask(path, rng.integers(0, 250, (1, 400, 400)), PIXELS)
     assert path.read_bytes() == before
-    assert only(folder) == {name}
+    assert only(disk) == {name}
 
 
-def test_a_really_read_only_disk_keeps_the_old_mask(small_disk, labels):
-    folder = small_disk("size=64k")
-    write_mask(folder / "m.nii.gz", labels, Geometry())
-    before = (folder / "m.nii.gz").read_bytes()
-    small_disk("remount,ro")
+def test_a_really_read_only_disk_keeps_the_old_mask(disk, labels):
+    write_mask(disk / "m.nii.gz", labels, Geometry())
+    before = (disk / "m.nii.gz").read_bytes()
+    assert mount(disk, "remount,ro")
     with pytest.raises(WriteError, match=r"read-only|write-protected"):
-        write_mask(folder / "m.nii.gz", labels + 1, Geometry())
-    assert (folder / "m.nii.gz").read_bytes() == before
+        write_mask(disk / "m.nii.gz", labels + 1, Geometry())
+    assert (disk / "m.nii.gz").read_bytes() == before
 
 
 def as_a_user(folder: Path, write: Callable[[], None]) -> str:
