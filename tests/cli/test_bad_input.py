@@ -13,6 +13,8 @@ import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 
+from tests.disks import small_disk
+
 
 def _truncated(path: Path, scan: Path) -> Path:
     raw = gzip.decompress(scan.read_bytes())
@@ -214,14 +216,9 @@ def test_a_missing_slice_says_where(refused, tmp_path: Path) -> None:
 @pytest.fixture
 def full_disk(tmp_path: Path) -> Iterator[Path]:
     """Mount a disk with room for a folder, but not for a mask."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("this machine does not let tests mount a small disk")
-    (folder / "filler").write_bytes(b"\0" * (8 << 10))
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], capture_output=True, check=False)
+    with small_disk(tmp_path / "disk", "size=16k") as folder:
+        (folder / "filler").write_bytes(b"\0" * (8 << 10))
+        yield folder
 
 
 def test_a_full_disk_is_named_and_nothing_is_left_on_it(

@@ -6,8 +6,6 @@ import errno
 import json
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from PIL import Image
 from napari_crii.cli._proposal_files import unique_stems
 from napari_crii.errors import CriiError
 from napari_crii.io import read_mask, read_scan
+from tests.disks import small_disk
 
 KEYS = [
     "scan", "mask", "coarse", "refined", "disagreement", "patches", "seconds", "checkpoint",
@@ -176,27 +175,19 @@ def test_a_disk_that_fills_up_leaves_nothing(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def disk(tmp_path: Path) -> Iterator[Path]:
     """Mount a disk of 24 KB, where the system lets us."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=24k", "tmpfs", str(disk)]
-    if (
-        not sys.platform.startswith("linux")
-        or subprocess.run(command, capture_output=True).returncode
-    ):
-        pytest.skip("a small disk cannot be mounted here")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    with small_disk(tmp_path / "disk", "size=24k") as folder:
+        yield folder
 
 
 def test_a_truly_full_disk_leaves_nothing(
-    refused, scan_file: Path, checkpoint: Path, small_disk: Path
+    refused, scan_file: Path, checkpoint: Path, disk: Path
 ) -> None:
-    out = small_disk / "out"
+    out = disk / "out"
     text = refused("predict", scan_file, "-o", out, "--checkpoint", checkpoint, "--views", 1)
     assert "the disk is full" in text
-    assert list(small_disk.iterdir()) == []
+    assert list(disk.iterdir()) == []
 
 
 def test_an_output_that_is_a_file_is_refused_at_once(

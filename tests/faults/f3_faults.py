@@ -10,6 +10,7 @@ import resource
 import shutil
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.faults.f3_names import (
     deep_path,
@@ -32,8 +33,7 @@ def full_disk(scene: Scene) -> str | None:
         return None
     scene.write_old()
     scene.new = scene.writer.make(scene.rng, LARGE)
-    left = shutil.disk_usage(scene.place).free
-    (scene.place / "filler").write_bytes(b"\0" * max(0, left - 8192))
+    _fill(scene, 8192)
     return "refused"
 
 
@@ -42,9 +42,14 @@ def disk_full_at_random(scene: Scene) -> str | None:
     if not scene.mount("size=256k"):
         return None
     scene.write_old()
-    left = shutil.disk_usage(scene.place).free
-    (scene.place / "filler").write_bytes(b"\0" * int(left - scene.rng.integers(0, 16384)))
+    _fill(scene, int(scene.rng.integers(0, 16384)))
     return "either"
+
+
+def _fill(scene: Scene, rest: int) -> None:
+    """Fill the disk until `rest` bytes are left."""
+    left = shutil.disk_usage(scene.place).free
+    (scene.place / "filler").write_bytes(b"\0" * max(0, left - rest))
 
 
 def no_inode_left(scene: Scene) -> str | None:
@@ -130,25 +135,28 @@ def folder_vanishes(scene: Scene) -> str:
 
 def mount_vanished(scene: Scene) -> str | None:
     """Take the disk away before writing: its mount point is an empty folder now."""
-    if not scene.mount("size=1m"):
+    if not _old_file_on_a_disk_that_will_vanish(scene):
         return None
-    (scene.place / "case").mkdir()
-    scene.target = scene.place / "case" / scene.target.name
-    scene.write_old()
-    scene.medium_allows = False
     return "refused" if unmount(scene) else None
 
 
 def mount_vanishes(scene: Scene) -> str | None:
     """Take the disk away when the new file has been written."""
-    if not scene.mount("size=1m"):
+    if not _old_file_on_a_disk_that_will_vanish(scene):
         return None
+    at_sync(scene, lambda: unmount(scene))
+    return "refused"
+
+
+def _old_file_on_a_disk_that_will_vanish(scene: Scene) -> bool:
+    """Save an old file in a folder on a disk of its own; False where that cannot be mounted."""
+    if not scene.mount("size=1m"):
+        return False
     (scene.place / "case").mkdir()
     scene.target = scene.place / "case" / scene.target.name
     scene.write_old()
     scene.medium_allows = False
-    at_sync(scene, lambda: unmount(scene))
-    return "refused"
+    return True
 
 
 def sync_of_file_fails(scene: Scene) -> str:
@@ -173,13 +181,12 @@ def bytes_rot(scene: Scene) -> str:
     """Change a byte of the new file between writing and reading it back."""
     scene.write_old()
 
-    def rot() -> None:
-        for path in scene.place.glob(".*"):
-            content = bytearray(path.read_bytes())
-            content[int(scene.rng.integers(len(content)))] ^= 1 << int(scene.rng.integers(8))
-            path.write_bytes(content)
+    def rot(path: Path) -> None:
+        content = bytearray(path.read_bytes())
+        content[int(scene.rng.integers(len(content)))] ^= 1 << int(scene.rng.integers(8))
+        path.write_bytes(content)
 
-    at_sync(scene, rot)
+    _spoil_what_was_written(scene, rot)
     # A bit that no reader looks at may change.
     return "either"
 
@@ -188,12 +195,21 @@ def short_write(scene: Scene) -> str:
     """Lose the end of the new file without an error, as some network shares do."""
     scene.write_old()
 
-    def shorten() -> None:
-        for path in scene.place.glob(".*"):
-            os.truncate(path, int(scene.rng.integers(path.stat().st_size)))
+    def shorten(path: Path) -> None:
+        os.truncate(path, int(scene.rng.integers(path.stat().st_size)))
 
-    at_sync(scene, shorten)
+    _spoil_what_was_written(scene, shorten)
     return "refused"
+
+
+def _spoil_what_was_written(scene: Scene, spoil: Callable[[Path], None]) -> None:
+    """Spoil the new file, which still bears its temporary name, when it is about to be synced."""
+
+    def spoil_all() -> None:
+        for path in scene.place.glob(".*"):
+            spoil(path)
+
+    at_sync(scene, spoil_all)
 
 
 Fault = Callable[[Scene], str | None]

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from napari_crii.io import atomic
+from tests import disks
+from tests.faults.child import give_up_root
 from tests.faults.f3_writers import Writer
 
 SMALL, LARGE = 600, 200_000
-_NOBODY = 65534
 
 
 class Scene:
@@ -48,10 +49,7 @@ class Scene:
 
     def mount(self, options: str) -> bool:
         """Put a small disk at the scene's place; False where that is not allowed."""
-        command: list[Any] = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", self.place]
-        if shutil.which("mount") is None:
-            return False
-        return subprocess.run(command, capture_output=True).returncode == 0
+        return disks.mount(self.place, options)
 
     def lift(self) -> None:
         """Take back what a fault changed, so that what is left can be looked at."""
@@ -83,7 +81,7 @@ class Scene:
 
     def clean_up(self) -> None:
         """Unmount what the child may have mounted, and make everything removable again."""
-        subprocess.run(["umount", "-l", self.place], capture_output=True, check=False)
+        disks.unmount(self.place, "-l")
         for path in (self.place, *self.place.rglob("*")):
             if shutil.which("chattr") and not path.is_symlink():
                 subprocess.run(["chattr", "-i", path], capture_output=True, check=False)
@@ -128,9 +126,7 @@ def as_nobody(scene: Scene, item: Path) -> str | None:
         return "refused"
     scene.home.chmod(0o755)
     item.chmod(0o555)
-    # For this child only, and for good.
-    os.setgid(_NOBODY)
-    os.setuid(_NOBODY)
+    give_up_root()
     return "refused"
 
 
@@ -144,4 +140,4 @@ def immutable(scene: Scene, item: Path) -> str | None:
 
 
 def unmount(scene: Scene) -> bool:
-    return subprocess.run(["umount", "-l", scene.place], capture_output=True).returncode == 0
+    return disks.unmount(scene.place, "-l")

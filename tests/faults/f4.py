@@ -16,7 +16,7 @@ import numpy as np
 from napari_crii.errors import GeometryError, ScanError
 from napari_crii.io import dicom, metaimage, nifti, nrrd, raster, read_scan
 from napari_crii.volume import Volume
-from tests.faults import f4_dicom, f4_files, f4_nifti, f4_raw
+from tests.faults import f4_dicom, f4_files, f4_nifti, f4_raw, f4_series
 from tests.faults.child import in_child, limit_memory, limit_time, peak, reset_peak, unlimit_time
 from tests.faults.frame import Verdict, main
 from tests.faults.grids import corners
@@ -154,7 +154,7 @@ FAMILIES: tuple[tuple[str, Family, int], ...] = (
     ("DICOM element", f4_dicom.mutated, 7),
     ("DICOM type", f4_dicom.mistyped, 4),
     ("DICOM bytes", f4_dicom.flipped, 4),
-    ("DICOM series", f4_dicom.series_fault, 6),
+    ("DICOM series", f4_series.broken, 6),
     ("DICOM bomb", f4_dicom.bomb, 1),
     ("image cut", f4_files.cut_image, 2),
     ("image bytes", f4_files.flipped_image, 3),

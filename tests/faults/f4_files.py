@@ -14,9 +14,9 @@ import SimpleITK as sitk
 import tifffile
 from PIL import Image
 
-from tests.faults import f4_dicom, f4_nifti, nifti_standard
+from tests.faults import damage, f4_nifti, nifti_standard
 from tests.faults.grids import Array
-from tests.faults.readers import stacked
+from tests.faults.readers import meaning, stacked
 from tests.faults.subjects import ANYWHERE, Subject, Truth
 
 _KINDS = ("png", "jpg", "tif")
@@ -54,21 +54,15 @@ def _second_opinion(path: Path) -> Truth:
 def cut_image(rng: np.random.Generator, folder: Path) -> Subject:
     path = _image(rng, folder)
     truth = _second_opinion(path)
-    content = path.read_bytes()
-    length = int(rng.integers(0, len(content)))
-    path.write_bytes(content[:length])
-    words = f"{path.suffix} cut at {length} of {len(content)}"
+    words = f"{path.suffix} {damage.cut(rng, path)}"
     return Subject(path, words, truths=(lambda: truth,))
 
 
 def flipped_image(rng: np.random.Generator, folder: Path) -> Subject:
     path = _image(rng, folder)
     truth = _second_opinion(path)
-    content = np.frombuffer(path.read_bytes(), np.uint8).copy()
-    places = rng.integers(0, min(len(content), 400), rng.integers(1, 5))
-    content[places] ^= rng.integers(1, 256, len(places)).astype(np.uint8)
-    path.write_bytes(content.tobytes())
-    words = f"bytes {sorted(places.tolist())} of {path.suffix} changed"
+    changed = damage.flip(rng, path, 4, lambda size: (0, min(size, 400)))
+    words = f"{changed} of {path.suffix} changed"
     if path.suffix == ".jpg":
         # JPEG has no checksum, and decoders differ in what they make of wrong coefficients.
         return Subject(path, words)
@@ -151,7 +145,7 @@ def _borrowed_files() -> list[Path]:
 def _one_slice(path: Path) -> Truth:
     """Read one DICOM file by pydicom; equal channels are grey values."""
     data = pydicom.dcmread(path)
-    values = f4_dicom.meaning(data)
+    values = meaning(data)
     colours = int(data.SamplesPerPixel) == 3
     frames = values.ndim > (3 if colours else 2)
     if colours and (values == values[..., :1]).all():

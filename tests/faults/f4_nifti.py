@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.faults import nifti_standard, readers
-from tests.faults.grids import TILTS, random_affine
+from tests.faults import damage, nifti_standard, readers
+from tests.faults.grids import TILTS, random_affine, random_voxels
 from tests.faults.subjects import Subject, Truth
 
 _WHOLE = (-32768, -1, 0, 1, 2, 3, 4, 5, 7, 8, 16, 64, 255, 512, 1024, 2304, 32767)
@@ -22,9 +22,7 @@ _FIELDS = (
 def intact(rng: np.random.Generator, folder: Path) -> tuple[Path, Truth]:
     """Write a valid file of a random type, with either form or both."""
     suffix = (".nii", ".nii.gz")[rng.integers(2)]
-    kind = ("u1", "i2", "u2", "f4")[rng.integers(4)]
-    shape = tuple(int(n) for n in rng.integers(3, 12, 3))
-    array = rng.integers(0, 200, shape).astype(kind)
+    array = random_voxels(rng, 12)
     tilt = TILTS[rng.integers(3)]
     affine = random_affine(rng, tilt)
     forms = ("sform", "qform", "both")[rng.integers(3)]
@@ -35,10 +33,7 @@ def intact(rng: np.random.Generator, folder: Path) -> tuple[Path, Truth]:
 
 def cut(rng: np.random.Generator, folder: Path) -> Subject:
     path, _ = intact(rng, folder)
-    content = path.read_bytes()
-    length = int(rng.integers(0, len(content)))
-    path.write_bytes(content[:length])
-    return Subject(path, f"cut at {length} of {len(content)}", "refuse")
+    return Subject(path, damage.cut(rng, path), "refuse")
 
 
 def mutated(rng: np.random.Generator, folder: Path) -> Subject:
@@ -62,11 +57,7 @@ def mutated(rng: np.random.Generator, folder: Path) -> Subject:
 def flipped(rng: np.random.Generator, folder: Path) -> Subject:
     """Change single bytes, anywhere."""
     path, truth = intact(rng, folder)
-    content = np.frombuffer(path.read_bytes(), np.uint8).copy()
-    places = rng.integers(0, len(content), rng.integers(1, 5))
-    content[places] ^= rng.integers(1, 256, len(places)).astype(np.uint8)
-    path.write_bytes(content.tobytes())
-    words = f"bytes {sorted(places.tolist())} of {path.suffix} changed"
+    words = f"{damage.flip(rng, path, 4)} of {path.suffix} changed"
     return Subject(path, words, truths=(lambda: nifti_standard.read(path), lambda: truth))
 
 

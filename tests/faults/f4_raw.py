@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.faults import readers
-from tests.faults.grids import Array, random_affine
+from tests.faults import damage, readers
+from tests.faults.grids import Array, random_affine, random_voxels
 from tests.faults.subjects import Subject, Truth
 
 _VALUES = (
@@ -23,9 +23,7 @@ _OUTSIDE = ("/etc/passwd", "../secret.raw", "sub/inside.raw", "link.raw", "LIST"
 
 def intact(rng: np.random.Generator, folder: Path, suffix: str = "") -> tuple[Path, Truth]:
     suffix = suffix or (".nrrd", ".mha")[rng.integers(2)]
-    kind = ("u1", "i2", "u2", "f4")[rng.integers(4)]
-    shape = tuple(int(n) for n in rng.integers(3, 9, 3))
-    array = rng.integers(0, 200, shape).astype(kind)
+    array = random_voxels(rng, 9)
     affine = random_affine(rng, ("straight", "oblique")[rng.integers(2)])
     path = folder / f"scan{suffix}"
     readers.write_by_simpleitk(path, array, affine)
@@ -34,10 +32,7 @@ def intact(rng: np.random.Generator, folder: Path, suffix: str = "") -> tuple[Pa
 
 def cut(rng: np.random.Generator, folder: Path) -> Subject:
     path, _ = intact(rng, folder)
-    content = path.read_bytes()
-    length = int(rng.integers(0, len(content)))
-    path.write_bytes(content[:length])
-    return Subject(path, f"{path.suffix} cut at {length} of {len(content)}", "refuse")
+    return Subject(path, f"{path.suffix} {damage.cut(rng, path)}", "refuse")
 
 
 def mutated(rng: np.random.Generator, folder: Path) -> Subject:
@@ -62,11 +57,7 @@ def mutated(rng: np.random.Generator, folder: Path) -> Subject:
 
 def flipped(rng: np.random.Generator, folder: Path) -> Subject:
     path, truth = intact(rng, folder)
-    content = np.frombuffer(path.read_bytes(), np.uint8).copy()
-    places = rng.integers(0, len(content), rng.integers(1, 4))
-    content[places] ^= rng.integers(1, 256, len(places)).astype(np.uint8)
-    path.write_bytes(content.tobytes())
-    words = f"bytes {sorted(places.tolist())} of {path.suffix} changed"
+    words = f"{damage.flip(rng, path, 3)} of {path.suffix} changed"
     # Where the name of the space is damaged, SimpleITK reads nothing and we say what we assume.
     opinions = (lambda: readers.by_simpleitk(path), lambda: truth, lambda: _last(path, truth[0]))
     return Subject(path, words, truths=opinions)

@@ -37,6 +37,13 @@ def random_affine(rng: np.random.Generator, tilt: str) -> Affine:
     return affine
 
 
+def random_voxels(rng: np.random.Generator, beyond: int) -> Array:
+    """Return voxels 0 to 199 of a random type, 3 to `beyond` - 1 of them along each axis."""
+    kind = ("u1", "i2", "u2", "f4")[rng.integers(4)]
+    shape = tuple(int(n) for n in rng.integers(3, beyond, 3))
+    return rng.integers(0, 200, shape).astype(kind)
+
+
 def reordered(array: Array, affine: Affine, order: Order) -> tuple[Array, Affine]:
     """Permute and flip axes; every voxel stays where it was in space."""
     axes, flips = order

@@ -57,6 +57,20 @@ def series_by_pydicom(
     return stacked([pydicom.dcmread(path) for path in folder.iterdir()], values)
 
 
+def meaning(data: pydicom.Dataset) -> Array:
+    """Return the values of one slice: inverted where white is low, rescaled."""
+    if data.get("NumberOfFrames") in ("", None) and "NumberOfFrames" in data:
+        # Empty is as good as absent.
+        del data.NumberOfFrames
+    values = data.pixel_array.astype(np.float64)
+    if data.PhotometricInterpretation == "MONOCHROME1":
+        values = (-1 if data.PixelRepresentation else 2**data.BitsStored - 1) - values
+    if data.SamplesPerPixel == 1:
+        slope, intercept = data.get("RescaleSlope"), data.get("RescaleIntercept")
+        values = values * (1 if slope is None else float(slope)) + float(intercept or 0)
+    return np.asarray(values)
+
+
 def stacked(
     slices: list[pydicom.Dataset], values: Callable[[pydicom.Dataset], Array]
 ) -> tuple[Array, Affine | None]:

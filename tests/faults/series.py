@@ -1,18 +1,28 @@
-"""Generated DICOM series, each slice open to an edit."""
+"""Generated DICOM series, drawn at random, each slice open to an edit."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
-from tests.faults.grids import Affine, Array
+from tests.faults.grids import Affine, Array, is_right_handed, random_affine
 
 Edit = Callable[[int, FileDataset], None]
 _ROOT = "1.2.826.0.1.3680043.8.498."
+
+
+def random_stack(rng: np.random.Generator, slices: int = 0) -> tuple[Array, Affine]:
+    """Return voxels and a right-handed grid, as a DICOM series is read."""
+    shape = (slices or int(rng.integers(3, 7)), int(rng.integers(4, 9)), int(rng.integers(9, 13)))
+    affine = random_affine(rng, ("straight", "oblique")[rng.integers(2)])
+    if not is_right_handed(affine):
+        affine[:3, 0] *= -1
+    return rng.integers(0, 2000, shape).astype(("u2", "i2")[rng.integers(2)]), affine
 
 
 def write_series(
@@ -63,3 +73,16 @@ def make_slice(pixels: Array, index: int, affine: Affine, root: str) -> FileData
     data.PixelRepresentation = int(pixels.dtype.kind == "i")
     data.PixelData = pixels.tobytes() + b"\0" * (pixels.nbytes % 2)
     return data
+
+
+def setting(keyword: str, value: Any) -> Edit:
+    """Return an edit that gives an element a value, or takes it away for a value of None."""
+
+    def edit(index: int, data: FileDataset) -> None:
+        if value is None:
+            if keyword in data:
+                delattr(data, keyword)
+        else:
+            setattr(data, keyword, value)
+
+    return edit

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +11,27 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from napari_crii.geometry import Geometry
+from tests.disks import small_disk
 
 SliceEdit = Callable[[int, FileDataset], None]
+
+
+@pytest.fixture
+def stored(rng: np.random.Generator) -> np.ndarray:
+    """Return voxels as a NIfTI file numbers them: columns, rows, slices."""
+    return rng.integers(-500, 500, (9, 7, 5)).astype(np.int16)
+
+
+@pytest.fixture
+def pixels(rng: np.random.Generator) -> np.ndarray:
+    """Return voxels for a series: slices, rows, columns, all of different number."""
+    return rng.integers(-900, 900, (5, 7, 9)).astype(np.int16)
+
+
+@pytest.fixture
+def phases(rng: np.random.Generator) -> np.ndarray:
+    """Return three time points of a stack: time, slices, rows, columns."""
+    return rng.integers(-900, 900, (3, 5, 7, 9)).astype(np.int16)
 
 
 @pytest.fixture
@@ -73,16 +89,7 @@ def mr_slice(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Return a function that mounts a disk of 64 KB, or remounts it with other options."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-
-    def mount(options: str = "size=64k") -> Path:
-        command: list[Any] = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
-        if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
-            pytest.skip("this machine does not let tests mount a small disk")
-        return folder
-
-    yield mount
-    subprocess.run(["umount", "-l", folder], capture_output=True, check=False)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a disk of 64 KB."""
+    with small_disk(tmp_path / "disk", "size=64k") as folder:
+        yield folder

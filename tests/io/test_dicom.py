@@ -1,4 +1,4 @@
-"""A DICOM series is stacked where its headers put it, or refused with the fault named."""
+"""What makes a scan of DICOM files: a folder, one file, a medium; and a slice before the rest."""
 
 from __future__ import annotations
 
@@ -9,52 +9,11 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
-from pydicom.encaps import encapsulate
-from pydicom.uid import MPEG2MPML, JPEGLSLossless, generate_uid
 
 from napari_crii.errors import ScanError
-from napari_crii.geometry import Geometry
 from napari_crii.io import dicom_pixels, is_scan, read_scan
-
-
-@pytest.fixture
-def pixels(rng) -> np.ndarray:
-    return rng.integers(-900, 900, (5, 7, 9)).astype(np.int16)
-
-
-def shifted(data: pydicom.Dataset, shift) -> None:
-    position = np.array(data.ImagePositionPatient, float) + shift
-    data.ImagePositionPatient = [f"{v:.8g}" for v in position]
-
-
-def along_normal(geometry: Geometry, distance: float) -> np.ndarray:
-    return np.array(geometry.direction[0]) * distance
-
-
-def refusal(path: Path) -> str:
-    with pytest.raises(ScanError) as caught:
-        read_scan(path)
-    return str(caught.value)
-
-
-def test_slices_ascend_along_the_normal_whatever_their_names(write_series, pixels, oblique):
-    volume = read_scan(write_series(pixels))
-    np.testing.assert_array_equal(volume.array, pixels)
-    assert volume.array.dtype == np.int16
-    assert volume.geometry.coincides(oblique, volume.shape)
-    assert volume.remarks == ()
-    assert volume.geometry.frame_of_reference.startswith("1.2.826")
-
-
-def test_a_stack_written_downwards_is_turned_upwards(write_series, pixels, oblique):
-    volume = read_scan(write_series(pixels, geometry=oblique.flipped(0, pixels.shape)))
-    np.testing.assert_array_equal(volume.array, pixels[::-1])
-    assert volume.geometry.coincides(oblique, volume.shape)
-
-
-def test_rows_and_columns_keep_their_own_spacing(write_series, pixels):
-    geometry = Geometry((4.0, 0.5, 2.0))
-    assert read_scan(write_series(pixels, geometry=geometry)).geometry.spacing == (4.0, 0.5, 2.0)
+from napari_crii.io.dicom import open_series, preview_series
+from tests.io.files import refusal
 
 
 def test_a_file_stands_for_its_series(write_series, pixels):
@@ -115,248 +74,10 @@ def test_other_files_are_told_but_a_dicomdir_is_not(write_series, pixels):
     assert "notes.txt" in " ".join(read_scan(folder).remarks)
 
 
-def test_a_missing_slice_is_located(write_series, pixels):
-    folder = write_series(pixels)
-    (folder / "0897.dcm").unlink()
-    message = refusal(folder)
-    assert "between slice 3 and 4" in message
-    assert "8 mm instead of 4 mm" in message
-
-
-@pytest.mark.parametrize(("gap", "accepted"), [(0.01, True), (0.02, True), (0.1, False)])
-def test_gaps_may_differ_by_a_hundredth_and_this_is_told(
-    write_series, pixels, oblique, gap, accepted
-):
-    folder = write_series(
-        pixels, lambda i, data: shifted(data, along_normal(oblique, gap if i == 2 else 0))
-    )
-    if accepted:
-        (remark,) = read_scan(folder).remarks
-        assert f"between {4 - gap:.4g} and {4 + gap:.4g} mm" in remark
-    else:
-        assert "not an even stack" in refusal(folder)
-
-
-def test_identical_copies_are_dropped_and_told(write_series, pixels):
-    folder = write_series(pixels)
-    shutil.copy(folder / "0898.dcm", folder / "copy.dcm")
-    volume = read_scan(folder)
-    np.testing.assert_array_equal(volume.array, pixels)
-    assert "1 identical" in " ".join(volume.remarks)
-
-
-def test_two_slices_at_one_position_that_differ_are_refused(write_series, pixels, oblique):
-    def fold(index, data):
-        if index == 4:
-            shifted(data, along_normal(oblique, -4.0))
-
-    assert "same position" in refusal(write_series(pixels, fold))
-
-
-def test_a_tilted_gantry_is_kept_as_shear(write_series, pixels):
-    affine = np.eye(4)
-    affine[:3, :3] = [[0, 0, 1.3], [0.9, 0.7, 0], [4.0, 0, 0]]
-    tilted = Geometry.from_affine(affine)
-    volume = read_scan(write_series(pixels, geometry=tilted))
-    assert volume.geometry.is_sheared
-    assert volume.geometry.coincides(tilted, volume.shape)
-    assert "13 degrees" in " ".join(volume.remarks)
-    np.testing.assert_array_equal(volume.array, pixels)
-
-
-def test_a_sideways_step_in_mid_stack_is_refused(write_series, pixels, oblique):
-    step = np.array(oblique.direction[2]) * 0.3
-    folder = write_series(pixels, lambda i, data: shifted(data, step if i > 2 else 0))
-    assert "between slice 3 and 4" in refusal(folder)
-
-
-@pytest.mark.parametrize(
-    ("keyword", "value", "rule"),
-    [
-        ("PixelSpacing", [0.7, 1.4], "pixel spacing"),
-        ("BitsStored", 12, "bits"),
-        ("ImagePositionPatient", None, "ImagePositionPatient"),
-        ("NumberOfFrames", 3, "2 stacks"),
-        ("PhotometricInterpretation", "PALETTE COLOR", "photometric"),
-        ("RescaleSlope", 0, "rescale slope"),
-        ("Rows", 65535, "promises"),
-        ("ImageOrientationPatient", [1, 0, 0, 0, 2, 0], "length 2"),
-        ("ImageOrientationPatient", [1, 0, 0, 1, 0, 0], "stacks"),
-        ("PixelSpacing", [0.7], "PixelSpacing must hold 2"),
-        ("PixelSpacing", [0, 0], "spacing"),
-        ("PixelData", b"\0" * 60, "0898.dcm"),
-    ],
-)
-def test_one_slice_that_breaks_a_rule_stops_the_series(write_series, pixels, keyword, value, rule):
-    def spoil(index, data):
-        if index == 2:
-            setattr(data, keyword, value)
-
-    assert rule in refusal(write_series(pixels, spoil))
-
-
-@pytest.mark.parametrize(
-    ("keyword", "value", "rule"),
-    [
-        ("ImageOrientationPatient", [1, 0, 0, 0.6, 0.8, 0], "not perpendicular"),
-        ("PixelSpacing", None, "PixelSpacing"),
-        ("ImageOrientationPatient", None, "do not tell where they lie"),
-    ],
-)
-def test_a_series_that_breaks_a_rule_throughout_is_refused(
-    write_series, pixels, keyword, value, rule
-):
-    assert rule in refusal(write_series(pixels, lambda i, data: setattr(data, keyword, value)))
-
-
-def test_a_header_that_promises_more_than_the_file_holds_is_refused(write_series, pixels):
-    def promise(index, data):
-        data.Rows = data.Columns = 65535
-
-    message = refusal(write_series(pixels[:1], promise))
-    assert "8589672450 bytes" in message
-
-
-def test_compression_without_a_codec_is_named(write_series, pixels):
-    folder = write_series(pixels)
-    shutil.copy(get_testdata_file("MR_small_jpeg_ls_lossless.dcm"), folder / "one.dcm")
-    if pydicom.pixels.get_decoder(JPEGLSLossless).is_available:
-        pytest.skip("a codec for JPEG-LS is installed here")
-    assert "JPEG-LS Lossless" in refusal(folder / "one.dcm")
-
-
-def test_a_video_is_no_scan(write_series, pixels):
-    def film(index, data):
-        data.file_meta.TransferSyntaxUID = MPEG2MPML
-        data.PixelData = encapsulate([data.PixelData])
-
-    folder = write_series(pixels[:1], film)
-    assert "MPEG2" in refusal(folder)
-
-
-@pytest.mark.parametrize("name", ["MR_small_RLE.dcm", "MR_small_jp2klossless.dcm"])
-def test_compressed_slices_equal_the_uncompressed_ones(tmp_path, name):
-    for number, source in enumerate(("MR_small.dcm", name)):
-        (tmp_path / str(number)).mkdir()
-        shutil.copy(get_testdata_file(source), tmp_path / str(number))
-    plain, packed = read_scan(tmp_path / "0"), read_scan(tmp_path / "1")
-    np.testing.assert_array_equal(plain.array, packed.array)
-
-
-def test_whole_rescale_gives_whole_numbers(write_series, pixels):
-    def hounsfield(index, data):
-        data.RescaleSlope, data.RescaleIntercept = 2, -1024
-
-    volume = read_scan(write_series(pixels, hounsfield))
-    assert volume.array.dtype == np.int16
-    np.testing.assert_array_equal(volume.array, 2 * pixels - 1024)
-
-
-def test_a_rescale_that_leaves_16_bits_takes_32(write_series, pixels):
-    def large(index, data):
-        data.RescaleSlope, data.RescaleIntercept = 100, 7
-
-    volume = read_scan(write_series(pixels, large))
-    assert volume.array.dtype == np.int32
-    np.testing.assert_array_equal(volume.array, pixels.astype(np.int32) * 100 + 7)
-
-
-def test_a_rescale_beyond_integers_or_with_fractions_gives_float32(write_series, pixels):
-    for slope in (1e7, 0.5):
-        volume = read_scan(
-            write_series(
-                pixels, lambda i, d, s=slope: setattr(d, "RescaleSlope", s), folder=str(slope)
-            )
-        )
-        assert volume.array.dtype == np.float32
-        np.testing.assert_allclose(volume.array, pixels * slope, rtol=1e-6)
-
-
-def test_slopes_that_differ_are_applied_slice_by_slice(write_series, pixels):
-    def own_slope(index, data):
-        data.RescaleSlope, data.RescaleIntercept = 0.5 + index, index
-
-    volume = read_scan(write_series(pixels, own_slope))
-    index = np.arange(5).reshape(5, 1, 1)
-    assert volume.array.dtype == np.float32
-    np.testing.assert_array_equal(volume.array, pixels * (0.5 + index) + index)
-    assert "slice by slice" in " ".join(volume.remarks)
-
-
-def test_monochrome1_is_inverted_within_its_stored_bits(write_series, pixels):
-    def inverted(index, data):
-        data.PhotometricInterpretation, data.BitsStored, data.HighBit = "MONOCHROME1", 12, 11
-
-    unsigned = np.abs(pixels).astype(np.uint16)
-    volume = read_scan(write_series(unsigned, inverted))
-    np.testing.assert_array_equal(volume.array, 4095 - unsigned)
-    assert "MONOCHROME1" in " ".join(volume.remarks)
-
-
-def test_monochrome1_beyond_its_stored_bits_is_refused(write_series, pixels, monkeypatch):
-    # pydicom cuts uncompressed values to their stored bits; a codec need not.
-    flat = np.full((7, 9), 300, np.uint16)
-    monkeypatch.setattr(dicom_pixels, "_is_plain", lambda header: False)
-    monkeypatch.setattr(dicom_pixels, "pixel_array", lambda path, index: flat)
-
-    def overflowing(index, data):
-        data.PhotometricInterpretation, data.BitsStored, data.HighBit = "MONOCHROME1", 8, 7
-
-    folder = write_series(np.zeros(pixels.shape, np.uint16), overflowing)
-    assert "beyond its 8 stored bits" in refusal(folder)
-
-
-def test_signed_monochrome1_keeps_its_range(write_series, pixels):
-    def inverted(index, data):
-        data.PhotometricInterpretation = "MONOCHROME1"
-
-    np.testing.assert_array_equal(read_scan(write_series(pixels, inverted)).array, -1 - pixels)
-
-
-def test_frames_of_reference_that_differ_are_told_and_not_kept(write_series, pixels):
-    volume = read_scan(
-        write_series(pixels, lambda i, data: setattr(data, "FrameOfReferenceUID", generate_uid()))
-    )
-    assert volume.geometry.frame_of_reference == ""
-    assert "frames of reference" in " ".join(volume.remarks)
-
-
-def test_an_image_without_position_is_opened_alone_and_its_orientation_called_unknown(
-    write_series, pixels
-):
-    def x_ray(index, data):
-        del data.ImageOrientationPatient, data.ImagePositionPatient
-
-    volume = read_scan(write_series(pixels[:1], x_ray))
-    assert volume.geometry.spacing[1:] == pytest.approx((0.7, 1.3))
-    assert "orientation unknown" in " ".join(volume.remarks)
-
-
-def test_an_image_without_any_size_counts_in_pixels(write_series, pixels):
-    def photograph(index, data):
-        del data.ImageOrientationPatient, data.ImagePositionPatient, data.PixelSpacing
-
-    assert read_scan(write_series(pixels[:1], photograph)).is_image
-
-
-def test_nothing_of_the_patient_enters_the_volume(write_series, pixels):
-    volume = read_scan(write_series(pixels))
-    assert "anary" not in repr(volume).lower()
-
-
 def test_a_file_that_is_no_dicom_is_named(write_series, pixels):
     folder = write_series(pixels)
     (folder / "0001.dcm").write_bytes(b"this is text" * 50)
     assert "0001.dcm is not a DICOM file" in refusal(folder)
-
-
-def test_a_slice_cut_anywhere_is_named(write_series, pixels):
-    folder = write_series(pixels)
-    path = folder / "0898.dcm"
-    whole = path.read_bytes()
-    for length in range(0, len(whole), 23):
-        path.write_bytes(whole[:length])
-        assert "0898.dcm" in refusal(folder), length
 
 
 @pytest.mark.parametrize("content", ["empty", "text", "subfolder"])
@@ -367,3 +88,81 @@ def test_a_folder_without_images_is_refused(tmp_path, content):
         (tmp_path / "sub").mkdir()
     assert not is_scan(tmp_path)
     assert "holds no DICOM images" in refusal(tmp_path)
+
+
+def medium(tmp_path: Path, folder: Path) -> Path:
+    """Return a medium: a DICOMDIR, and a series two folders below it."""
+    disc = tmp_path / "disc"
+    (disc / "IMAGES").mkdir(parents=True)
+    shutil.copytree(folder, disc / "IMAGES" / "S1")
+    (disc / "DICOMDIR").write_bytes(b"\0" * 128 + b"DICM")
+    return disc
+
+
+@pytest.mark.parametrize("named", ["", "DICOMDIR"])
+def test_a_medium_is_searched_and_this_is_told(tmp_path, write_series, phases, named):
+    disc = medium(tmp_path, write_series(phases[0]))
+    assert is_scan(disc / named)
+    volume = read_scan(disc / named)
+    np.testing.assert_array_equal(volume.array, phases[0])
+    assert any("subfolders were searched" in r for r in volume.remarks)
+
+
+def test_a_medium_with_two_series_lists_where_they_are(tmp_path, write_series, phases):
+    disc = medium(tmp_path, write_series(phases[0]))
+    shutil.copytree(write_series(phases[1], folder="other"), disc / "IMAGES" / "S2")
+    with pytest.raises(ScanError) as refusal:
+        read_scan(disc)
+    assert "2 stacks" in str(refusal.value)
+    for name in ("S1", "S2"):
+        assert str(Path("IMAGES", name, "0900.dcm")) in str(refusal.value)
+    volume = read_scan(disc / "IMAGES" / "S2" / "0900.dcm")
+    np.testing.assert_array_equal(volume.array, phases[1])
+
+
+def test_nothing_of_the_patient_enters_the_volume(write_series, pixels):
+    volume = read_scan(write_series(pixels))
+    assert "anary" not in repr(volume).lower()
+
+
+def test_a_slice_is_there_before_the_others_are_read(write_series, phases, oblique, monkeypatch):
+    def scaled(index, data):
+        data.RescaleSlope, data.RescaleIntercept = 0.5 + index, index
+
+    folder = write_series(phases[0], scaled)
+    read: list[Path] = []
+    original = dicom_pixels._read_plain
+
+    def counted(header, out):
+        read.append(header.path)
+        original(header, out)
+
+    monkeypatch.setattr(dicom_pixels, "_read_plain", counted)
+    series = open_series(folder)
+    assert read == []
+    assert series.shape == phases[0].shape
+    assert series.geometry.coincides(oblique, series.shape)
+    middle = series.read_slice(2)
+    assert len(read) == 1
+    volume = series.read()
+    np.testing.assert_array_equal(middle, volume.array[2])
+    for index in range(5):
+        np.testing.assert_array_equal(series.read_slice(index), volume.array[index])
+
+
+def test_a_preview_reads_one_file_only(write_series, phases, monkeypatch):
+    folder = write_series(phases[0])
+    (folder / "notes.txt").write_text("no image")
+    opened: list[str] = []
+    original = pydicom.dcmread
+    monkeypatch.setattr(
+        pydicom, "dcmread", lambda stream, **kw: opened.append("") or original(stream, **kw)
+    )
+    preview = preview_series(folder).array[0]
+    assert len(opened) == 1
+    assert any(np.array_equal(preview, slice_) for slice_ in read_scan(folder).array)
+
+
+def test_a_preview_of_nothing_is_refused(tmp_path):
+    with pytest.raises(ScanError, match="no DICOM images"):
+        preview_series(tmp_path)

@@ -14,16 +14,11 @@ import tifffile
 from PIL import Image
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from napari_crii.errors import ScanError, WriteError
+from napari_crii.errors import WriteError
 from napari_crii.geometry import Geometry
 from napari_crii.io import read_scan, write_mask
 from napari_crii.io._refusal import malformed
-
-
-def refusal(path) -> str:
-    with pytest.raises(ScanError) as caught:
-        read_scan(path)
-    return str(caught.value)
+from tests.io.files import patched, refusal
 
 
 @pytest.fixture
@@ -78,19 +73,14 @@ def test_a_deflated_bomb_is_refused_before_it_is_unpacked(write_series, pixels):
 def test_a_form_of_unknown_code_is_refused_and_not_dropped(tmp_path, labels, oblique, form):
     path = tmp_path / "a.nii"
     write_mask(path, labels, oblique)
-    content = bytearray(path.read_bytes())
-    at = {"qform": 252, "sform": 254}[form]
-    content[at : at + 2] = (512).to_bytes(2, "little")
-    path.write_bytes(content)
+    patched(path, {"qform": 252, "sform": 254}[form], (512).to_bytes(2, "little"))
     assert f"unknown {form}_code 512" in refusal(path)
 
 
 def test_a_header_that_was_mended_is_told_and_nothing_is_printed(tmp_path, labels, oblique, capfd):
     path = tmp_path / "a.nii"
     write_mask(path, labels, oblique)
-    content = bytearray(path.read_bytes())
-    content[0:4] = (340).to_bytes(4, "little")
-    path.write_bytes(content)
+    patched(path, 0, (340).to_bytes(4, "little"))
     volume = read_scan(path)
     np.testing.assert_array_equal(volume.array, labels)
     assert "the header was mended on reading: sizeof_hdr" in " ".join(volume.remarks)
@@ -108,11 +98,9 @@ def test_a_packed_stream_without_end_is_not_read_to_its_end(tmp_path, labels):
 def test_a_tiff_that_does_not_tell_what_is_white_is_refused(tmp_path):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, np.arange(12, dtype=np.uint8).reshape(3, 4), photometric="minisblack")
-    content = bytearray(path.read_bytes())
     with tifffile.TiffFile(path) as file:
         at = file.pages[0].tags["PhotometricInterpretation"].offset
-    content[at : at + 2] = (65000).to_bytes(2, "little")
-    path.write_bytes(content)
+    patched(path, at, (65000).to_bytes(2, "little"))
     assert "PhotometricInterpretation" in refusal(path)
 
 

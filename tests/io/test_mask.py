@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import logging
 
+import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from PIL import Image
 
-from napari_crii.errors import GeometryError
+from napari_crii.errors import GeometryError, ScanError
 from napari_crii.geometry import Geometry
 from napari_crii.io import open_mask, read_mask, read_scan, write_mask
 from napari_crii.io.mask import resampled
 from napari_crii.volume import Volume
-
-
-def itk_image(array: np.ndarray, geometry: Geometry) -> sitk.Image:
-    image = sitk.GetImageFromArray(array)
-    image.SetSpacing(geometry.spacing[::-1])
-    image.SetOrigin(geometry.origin)
-    image.SetDirection(np.array(geometry.direction)[::-1].T.ravel())
-    return image
+from tests.io.nifti_files import save
+from tests.io.raw_files import itk_image
 
 
 @pytest.fixture
@@ -145,3 +140,46 @@ def test_a_mask_without_size_takes_the_grid_of_its_scan(tmp_path, oblique):
     Image.fromarray(np.eye(4, dtype=np.uint8)).save(tmp_path / "m.png")
     like = Volume(np.zeros((1, 4, 4), np.uint8), oblique)
     assert read_mask(tmp_path / "m.png", like=like)[1] == oblique
+
+
+def test_a_mask_of_0_and_255_means_class_1(tmp_path, stored):
+    labels, _ = read_mask(save(tmp_path / "m.nii.gz", np.where(stored > 0, 255, 0).astype("i2")))
+    assert labels.dtype == np.uint8
+    np.testing.assert_array_equal(labels, stored.T > 0)
+
+
+@pytest.mark.parametrize(("highest", "dtype"), [(3, "u1"), (255, "u1"), (256, "u2"), (70000, "u4")])
+def test_labels_come_in_the_smallest_type(tmp_path, highest, dtype):
+    array = np.zeros((4, 3, 2), np.float64)
+    array[0, 0, 0], array[1, 1, 1] = 1, highest
+    labels, _ = read_mask(save(tmp_path / "m.nii", array))
+    assert labels.dtype == dtype
+    np.testing.assert_array_equal(labels, array.T)
+
+
+@pytest.mark.parametrize(
+    ("value", "rule"),
+    [(-1, "0 upwards"), (0.5, "whole numbers"), (np.nan, "not NaN"), (np.inf, "not NaN")],
+)
+def test_what_is_no_label_is_refused(tmp_path, stored, value, rule):
+    array = np.abs(stored).astype(np.float32)
+    array[1, 2, 3] = value
+    path = save(tmp_path / "m.nii", array)
+    with pytest.raises(ScanError, match=rule):
+        read_mask(path)
+
+
+def test_a_mask_of_another_shape_is_refused(tmp_path, scan):
+    write_mask(tmp_path / "m.nii", np.zeros((5, 7, 8), np.uint8), scan.geometry)
+    with pytest.raises(GeometryError, match=r"\(5, 7, 8\).*\(5, 7, 9\)"):
+        read_mask(tmp_path / "m.nii", like=scan)
+
+
+def test_real_masks_lie_on_their_real_scans(data_folder):
+    folder = data_folder / "msd_hippocampus"
+    for path in sorted((folder / "imagesTr").glob("*.nii.gz"))[:20]:
+        volume = read_scan(path)
+        reference = nib.load(path)
+        np.testing.assert_array_equal(volume.array, np.asarray(reference.dataobj).T)
+        labels, _ = read_mask(folder / "labelsTr" / path.name, like=volume)
+        assert set(np.unique(labels)) == {0, 1, 2}

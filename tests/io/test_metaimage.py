@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from napari_crii.io import read_scan
-from tests.io.raw_files import mha, refusal
+from tests.io.files import refusal
+from tests.io.raw_files import mha
 
 
 @pytest.mark.parametrize(

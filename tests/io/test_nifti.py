@@ -1,39 +1,16 @@
-"""NIfTI is read as it was meant, or refused in one sentence that names the file."""
+"""NIfTI is read as it was meant: voxels, place, volumes, and files that come in two."""
 
 from __future__ import annotations
-
-import gzip
-from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from napari_crii.errors import GeometryError, ScanError
-from napari_crii.io import is_scan, read_mask, read_scan, volume_count, write_mask
-
-RAS = np.array([[-2.0, 0, 0, 10], [0, -3.0, 0, 20], [0, 0, 5.0, 30], [0, 0, 0, 1]])
-# Offsets in the header of NIfTI-1, which nibabel would not leave in such a state.
-DIM_1, QFORM_CODE, QUATERNION, SROW_X = 42, 252, 256, 280
-
-
-@pytest.fixture
-def stored(rng) -> np.ndarray:
-    return rng.integers(-500, 500, (9, 7, 5)).astype(np.int16)
-
-
-def save(path: Path, array: np.ndarray, affine=RAS) -> Path:
-    nib.save(nib.Nifti1Image(array, affine), path)
-    return path
-
-
-def patched(path: Path, offset: int, content: bytes) -> Path:
-    """Overwrite bytes of an uncompressed file."""
-    raw = bytearray(path.read_bytes())
-    raw[offset : offset + len(content)] = content
-    path.write_bytes(raw)
-    return path
+from napari_crii.errors import ScanError
+from napari_crii.io import is_scan, read_scan, volume_count
+from tests.io.files import patched
+from tests.io.nifti_files import QFORM_CODE, QUATERNION, RAS, save
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "u4", "f4", "f8", ">i2", ">f4"])
@@ -116,24 +93,6 @@ def test_a_qform_that_is_no_rotation_does_not_spoil_a_good_sform(tmp_path, store
     assert any("the sform was used" in r for r in volume.remarks)
 
 
-def test_a_matrix_of_connections_in_nifti_clothing_is_refused():
-    path = Path(nib.__file__).parent / "tests" / "data" / "row_major.dconn.nii"
-    if not path.exists():
-        pytest.skip("nibabel was installed without its test files")
-    with pytest.raises(ScanError, match="not a NIfTI image but Cifti2Image"):
-        read_scan(path)
-
-
-def test_a_scan_too_large_for_memory_is_refused_in_words(tmp_path, stored, monkeypatch):
-    def exhausted(*args, **kwargs):
-        raise MemoryError
-
-    path = save(tmp_path / "a.nii", stored)
-    monkeypatch.setattr(np, "empty", exhausted)
-    with pytest.raises(ScanError, match="more memory"):
-        read_scan(path)
-
-
 def test_other_units_become_millimetres(tmp_path, stored):
     image = nib.Nifti1Image(stored, RAS)
     image.header.set_xyzt_units("micron")
@@ -161,105 +120,11 @@ def test_a_flat_image_is_one_slice(tmp_path, stored):
     assert read_scan(save(tmp_path / "a.nii", stored[..., 0])).shape == (1, 7, 9)
 
 
-def colours(path: Path, stored: np.ndarray) -> None:
-    pixel = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
-    nib.save(nib.Nifti1Image(np.zeros(stored.shape, pixel), RAS), path)
-
-
-REFUSALS = {
-    "volumes": lambda p, s: save(p, np.stack([s, s], axis=-1)),
-    "colours": colours,
-    "complex": lambda p, s: save(p, s.astype(np.complex64)),
-    "no voxel is a finite number": lambda p, s: save(p, np.full(s.shape, np.nan, np.float32)),
-    "truncated": lambda p, s: p.write_bytes(save(p, s).read_bytes()[:-1]),
-    "is empty": lambda p, s: p.write_bytes(b""),
-    "does not exist": lambda p, s: None,
-    "not a readable NIfTI": lambda p, s: p.write_bytes(b"\x89PNG\r\n\x1a\n" + b"0" * 500),
-    "not invertible": lambda p, s: patched(save(p, s), SROW_X, b"\0" * 48),
-    "promises": lambda p, s: patched(save(p, s), DIM_1, b"\xff\x7f" * 3),
-}
-
-
-@pytest.mark.filterwarnings("ignore::RuntimeWarning:nibabel")
-@pytest.mark.parametrize("rule", REFUSALS)
-def test_what_is_no_scan_is_refused_by_name_and_rule(tmp_path, stored, rule):
-    path = tmp_path / "a.nii"
-    REFUSALS[rule](path, stored)
-    with pytest.raises(ScanError) as refusal:
-        read_scan(path)
-    assert str(path) in str(refusal.value)
-    assert rule in str(refusal.value)
-
-
-def test_a_compressed_file_cut_anywhere_is_refused(tmp_path, stored):
-    whole = save(tmp_path / "whole.nii.gz", stored).read_bytes()
-    path = tmp_path / "cut.nii.gz"
-    for length in range(1, len(whole), 7):
-        path.write_bytes(whole[:length])
-        with pytest.raises(ScanError, match=r"cut\.nii\.gz"):
-            read_scan(path)
-
-
-def test_a_flipped_bit_in_a_compressed_file_is_noticed(tmp_path, rng):
-    array = rng.integers(0, 255, (90, 70, 5)).astype(np.uint8)
-    raw = bytearray(save(tmp_path / "a.nii", array).read_bytes())
-    # Stored blocks: the flip leaves a valid stream, and only the checksum can tell.
-    packed = bytearray(gzip.compress(raw, compresslevel=0))
-    packed[-40] ^= 1
-    path = tmp_path / "b.nii.gz"
-    path.write_bytes(packed)
-    with pytest.raises(ScanError, match="CRC"):
-        read_scan(path)
-
-
 def test_the_right_one_of_a_confusable_pair_is_read(tmp_path, stored):
     save(tmp_path / "a.nii", stored)
     save(tmp_path / "a.nii.gz", stored + 1)
     np.testing.assert_array_equal(read_scan(tmp_path / "a.nii.gz").array, stored.T + 1)
     np.testing.assert_array_equal(read_scan(tmp_path / "a.nii").array, stored.T)
-
-
-def test_a_mask_of_0_and_255_means_class_1(tmp_path, stored):
-    labels, _ = read_mask(save(tmp_path / "m.nii.gz", np.where(stored > 0, 255, 0).astype("i2")))
-    assert labels.dtype == np.uint8
-    np.testing.assert_array_equal(labels, stored.T > 0)
-
-
-@pytest.mark.parametrize(("highest", "dtype"), [(3, "u1"), (255, "u1"), (256, "u2"), (70000, "u4")])
-def test_labels_come_in_the_smallest_type(tmp_path, highest, dtype):
-    array = np.zeros((4, 3, 2), np.float64)
-    array[0, 0, 0], array[1, 1, 1] = 1, highest
-    labels, _ = read_mask(save(tmp_path / "m.nii", array))
-    assert labels.dtype == dtype
-    np.testing.assert_array_equal(labels, array.T)
-
-
-@pytest.mark.parametrize(
-    ("value", "rule"),
-    [(-1, "0 upwards"), (0.5, "whole numbers"), (np.nan, "not NaN"), (np.inf, "not NaN")],
-)
-def test_what_is_no_label_is_refused(tmp_path, stored, value, rule):
-    array = np.abs(stored).astype(np.float32)
-    array[1, 2, 3] = value
-    path = save(tmp_path / "m.nii", array)
-    with pytest.raises(ScanError, match=rule):
-        read_mask(path)
-
-
-def test_a_mask_of_another_shape_is_refused(tmp_path, scan):
-    write_mask(tmp_path / "m.nii", np.zeros((5, 7, 8), np.uint8), scan.geometry)
-    with pytest.raises(GeometryError, match=r"\(5, 7, 8\).*\(5, 7, 9\)"):
-        read_mask(tmp_path / "m.nii", like=scan)
-
-
-def test_real_masks_lie_on_their_real_scans(data_folder):
-    folder = data_folder / "msd_hippocampus"
-    for path in sorted((folder / "imagesTr").glob("*.nii.gz"))[:20]:
-        volume = read_scan(path)
-        reference = nib.load(path)
-        np.testing.assert_array_equal(volume.array, np.asarray(reference.dataobj).T)
-        labels, _ = read_mask(folder / "labelsTr" / path.name, like=volume)
-        assert set(np.unique(labels)) == {0, 1, 2}
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".hdr"])
@@ -320,22 +185,3 @@ def test_analyze_is_read_and_its_orientation_called_unknown(tmp_path, stored):
     np.testing.assert_array_equal(volume.array, stored.T)
     assert volume.geometry.spacing == (5.0, 3.0, 2.0)
     assert any("orientation unknown" in r for r in volume.remarks)
-
-
-@pytest.mark.parametrize("fault", ["missing", "cut", "link"])
-def test_a_pair_without_its_voxels_is_refused(tmp_path, stored, fault):
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    nib.save(nib.Nifti1Pair(stored, RAS), folder / "a.img")
-    voxels = folder / "a.img"
-    content = voxels.read_bytes()
-    voxels.unlink()
-    if fault == "cut":
-        voxels.write_bytes(content[:-1])
-    if fault == "link":
-        (tmp_path / "b.img").write_bytes(content)
-        voxels.symlink_to(tmp_path / "b.img")
-    words = {"missing": "not in its folder", "cut": "truncated", "link": "out of the folder"}
-    with pytest.raises(ScanError, match=words[fault]):
-        read_scan(folder / "a.hdr")
-    assert is_scan(folder / "a.hdr") == (fault != "missing")

@@ -9,7 +9,8 @@ import pytest
 
 from napari_crii.geometry import Geometry
 from napari_crii.io import read_mask, read_scan, volume_count
-from tests.io.raw_files import DIRECTIONS, ORIGIN, itk_geometry, nrrd, refusal
+from tests.io.files import refusal
+from tests.io.raw_files import DIRECTIONS, ORIGIN, itk_geometry, nrrd
 
 
 @pytest.mark.parametrize(

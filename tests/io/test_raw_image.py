@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from napari_crii.errors import ScanError
 from napari_crii.geometry import Geometry
 from napari_crii.io import is_scan, read_mask, read_scan, volume_count
-from tests.io.raw_files import DIRECTIONS, itk_geometry, itk_image, mha, nrrd, refusal
+from tests.io.files import refusal
+from tests.io.raw_files import DIRECTIONS, itk_geometry, itk_image, mha, nrrd
 
 SUFFIXES = [".nrrd", ".nhdr", ".mha", ".mhd"]
 

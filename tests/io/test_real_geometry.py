@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from napari_crii.geometry import Geometry
 from napari_crii.io import is_scan, read_mask, read_scan, volume_count
 from napari_crii.volume import Volume
+from tests.io.raw_files import place_of
 
 
 def itk_image(path: Path) -> sitk.Image:
@@ -19,13 +20,6 @@ def itk_image(path: Path) -> sitk.Image:
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(path)))
     return reader.Execute()
-
-
-def itk_geometry(image: sitk.Image) -> Geometry:
-    affine = np.eye(4)
-    affine[:3, :3] = (np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing())[:, ::-1]
-    affine[:3, 3] = image.GetOrigin()
-    return Geometry.from_affine(affine)
 
 
 def nibabel_geometry(path: Path) -> Geometry:
@@ -37,7 +31,7 @@ def lies_where_others_put_it(path: Path) -> Volume:
     assert is_scan(path)
     assert volume_count(path) == 1
     volume, image = read_scan(path), itk_image(path)
-    assert volume.geometry.coincides(itk_geometry(image), volume.shape), path
+    assert volume.geometry.coincides(place_of(image), volume.shape), path
     np.testing.assert_array_equal(volume.array, sitk.GetArrayFromImage(image), err_msg=path.name)
     if path.name.endswith(".nii.gz"):
         assert volume.geometry.coincides(nibabel_geometry(path), volume.shape), path

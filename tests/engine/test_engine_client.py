@@ -1,65 +1,41 @@
-"""The window's end and the real children."""
+"""The window's end of a real engine: what it proposes, what it refuses, and how it ends."""
 
 from __future__ import annotations
 
 import gc
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 
-from napari_crii.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from napari_crii.checkpoint import Checkpoint
 from napari_crii.disagreement import disagreement
-from napari_crii.engine.child import Child
-from napari_crii.engine.client import ENGINE, EngineClient, TrainerClient, collect
+from napari_crii.engine.client import EngineClient, collect
 from napari_crii.engine.messages import (
     CheckpointInUse,
     Closed,
     Failed,
-    Learn,
-    LearningFinished,
-    LearningStepped,
     Message,
     ProposalFinished,
-    Propose,
     Ready,
     SliceProposed,
-    UseCheckpoint,
 )
 from napari_crii.inference import Predictor
 from napari_crii.phantom import make_phantom
-from napari_crii.snapshot import LabelledSlice, Snapshot
-from napari_crii.volume import IntensityStats, Volume
-from tests.engine.inbox import Inbox
-from tests.factories import noise_scan, small_checkpoint
+from napari_crii.volume import Volume
+from tests.engine.waiting import Inbox, eventually
+from tests.factories import noise_scan
 
-pytestmark = pytest.mark.alone
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 15) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return condition()
+pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("no_child_is_left")]
 
 
 @pytest.fixture(scope="module")
 def scan() -> Volume:
     return make_phantom((6, 40, 50))[0]
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Checkpoint]:
-    path = tmp_path_factory.mktemp("weights") / "a.safetensors"
-    save_checkpoint(path, small_checkpoint(classes=3))
-    return path, load_checkpoint(path)
 
 
 @pytest.fixture(scope="module")
@@ -230,33 +206,6 @@ def test_a_forgotten_client_takes_its_child_along() -> None:
     assert eventually(lambda: not folder.exists())
 
 
-def test_a_full_disk_is_said_and_the_engine_goes_on(
-    weights: tuple[Path, Checkpoint],
-) -> None:
-    inbox = Inbox()
-    child = Child(ENGINE, inbox.arrived.put)
-
-    def full() -> Message:
-        raise OSError(28, "No space left on device")
-
-    child.send_later(full)
-    assert "No space" in str(inbox.until(Failed)[-1])
-    child.send(UseCheckpoint(str(weights[0])))
-    inbox.until(CheckpointInUse)
-    child.close(wait=True)
-    assert inbox.until(Closed)[-1] == Closed(0)
-
-
-def test_a_program_that_cannot_be_started_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.executable", "/no/such/python")
-    inbox = Inbox()
-    child = Child(ENGINE, inbox.arrived.put)
-    assert isinstance(inbox.until(Closed)[0], Failed)
-    child.send(Propose(1, "a", (0,)))
-    child.close(wait=True)
-    assert child.pid is None
-
-
 def test_a_client_that_never_asked_anything_starts_no_child() -> None:
     client = EngineClient(lambda _: None)
     folder = client.folder
@@ -265,109 +214,3 @@ def test_a_client_that_never_asked_anything_starts_no_child() -> None:
     client.close()
     client.close()
     assert not folder.exists()
-
-
-# --- the trainer
-
-
-def corrected(slices: int = 1) -> Snapshot:
-    image = np.random.default_rng(0).normal(0, 1, (1, 40, 50)).astype(np.float32)
-    labels = (image[0] > 0.5).astype(np.uint8)
-    weights = np.ones(labels.shape, dtype=np.float32)
-    item = LabelledSlice(image, labels, weights, IntensityStats.of(image))
-    return Snapshot((item,) * slices)
-
-
-def learn(folder: Path, weights: Path | None, **changes: object) -> Learn:
-    settings = {"iterations": 2, "learning_rate": 1e-3, **changes}
-    return Learn(
-        str(folder / "s.npz"),
-        "" if weights is None else str(weights),
-        str(folder),
-        **settings,  # type: ignore[arg-type]
-    )
-
-
-def test_the_trainer_learns_at_lowest_priority_and_publishes_a_checkpoint(
-    tmp_path: Path, weights: tuple[Path, Checkpoint]
-) -> None:
-    inbox = Inbox()
-    trainer = TrainerClient(inbox.arrived.put)
-    inbox.until(Ready)
-    assert psutil.Process(trainer.pid).nice() == (
-        psutil.IDLE_PRIORITY_CLASS if psutil.WINDOWS else 19
-    )
-    trainer.learn(corrected(), tmp_path / "new", learn(tmp_path / "new", weights[0]))
-    messages = inbox.until(LearningFinished, Failed)
-    steps = [m for m in messages if isinstance(m, LearningStepped)]
-    assert [(m.step, m.total) for m in steps] == [(1, 2), (2, 2)]
-    finished = messages[-1]
-    assert isinstance(finished, LearningFinished)
-    assert finished.reason == "completed"
-    tuned = load_checkpoint(finished.checkpoint)
-    assert tuned.provenance["parent"] == weights[1].digest
-    assert tuned.digest != weights[1].digest
-    assert Path(finished.checkpoint).parent == tmp_path / "new"
-    trainer.close()
-    assert inbox.until(Closed)[-1] == Closed(0)
-
-
-def test_a_stopped_trainer_publishes_nothing(
-    tmp_path: Path, weights: tuple[Path, Checkpoint]
-) -> None:
-    inbox = Inbox()
-    trainer = TrainerClient(inbox.arrived.put)
-    trainer.learn(corrected(), tmp_path, learn(tmp_path, weights[0], iterations=10_000))
-    inbox.until(LearningStepped)
-    trainer.stop()
-    finished = inbox.until(LearningFinished, Failed)[-1]
-    assert isinstance(finished, LearningFinished)
-    assert (finished.reason, finished.checkpoint) == ("stopped", "")
-    trainer.close(wait=True)
-    assert [p.name for p in tmp_path.iterdir()] == ["s.npz"]
-    assert inbox.until(Closed)[-1] == Closed(0)
-
-
-@pytest.mark.parametrize(
-    ("snapshot", "rule"), [(corrected(0), "nothing is annotated"), (None, "s.npz")]
-)
-def test_what_cannot_be_learnt_from_is_said_in_one_sentence(
-    snapshot: Snapshot | None, rule: str, tmp_path: Path, weights: tuple[Path, Checkpoint]
-) -> None:
-    inbox = Inbox()
-    trainer = TrainerClient(inbox.arrived.put)
-    request = learn(tmp_path, weights[0])
-    if snapshot is None:
-        (tmp_path / "s.npz").mkdir()
-    trainer.learn(snapshot or corrected(), tmp_path, request)
-    failure = inbox.until(Failed, LearningFinished)[-1]
-    assert isinstance(failure, Failed)
-    assert rule in failure.message
-    assert "\n" not in failure.message
-    trainer.close(wait=True)
-    assert inbox.until(Closed)
-
-
-def test_without_weights_the_trainer_starts_a_new_network(tmp_path: Path) -> None:
-    inbox = Inbox()
-    trainer = TrainerClient(inbox.arrived.put)
-    request = learn(tmp_path, None, classes=("cyst", "vessel"), iterations=1)
-    trainer.learn(corrected(), tmp_path, request)
-    finished = inbox.until(LearningFinished, Failed)[-1]
-    assert isinstance(finished, LearningFinished)
-    assert [c.name for c in load_checkpoint(finished.checkpoint).classes] == ["cyst", "vessel"]
-    # A trainer ends by itself, and cleanly, when its run is over.
-    assert inbox.until(Closed)[-1] == Closed(0)
-
-
-def test_no_child_is_left(shared: tuple[EngineClient, Inbox]) -> None:
-    gc.collect()
-
-    def others() -> list[psutil.Process]:
-        return [
-            child
-            for child in psutil.Process().children()
-            if child.pid != shared[0].pid and child.status() != psutil.STATUS_ZOMBIE
-        ]
-
-    assert eventually(lambda: not others()), others()
