@@ -27,7 +27,8 @@ from napari_crii._layers import image_layer
 from napari_crii.classes import numbered_classes
 from napari_crii.widgets.drawing import take_drawn
 from napari_crii.widgets.layer_binding import LayerBinding, Strokes
-from tests.faults.f8 import CLASSES, OPERATIONS, SHAPE, Run, State
+from tests.faults.f8_run import CLASSES, OPERATIONS, Run
+from tests.faults.f8_shadow import SHAPE, State
 
 LAYER_OPERATIONS = (
     *("stroke", "stroke", "stroke", "script", "script", "napari_undo", "napari_redo", "turn"),

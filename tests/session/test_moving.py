@@ -13,7 +13,8 @@ from napari_crii.session import moving as moving_module
 from napari_crii.session.moving import begin_move, save_as_project
 from napari_crii.session.project import Project
 from napari_crii.volume import Volume
-from tests.faults import f8
+from tests.faults import f8_run
+from tests.faults.f8_shadow import Shadow
 
 CLASSES = tuple(
     LabelClass(i, name, color)
@@ -21,14 +22,14 @@ CLASSES = tuple(
 )
 
 
-class MemoryRun(f8.Run):
+class MemoryRun(f8_run.Run):
     """The random operations of F8 on a session in memory, which becomes a project later."""
 
     def __init__(self, folder, seed):
         self.folder = folder
         self.rng = np.random.default_rng(seed)
-        self.scans = [self._scan(number) for number in range(f8.CASES)]
-        self.shadows = [f8.Shadow() for _ in range(f8.CASES)]
+        self.scans = [f8_run.scan(number) for number in range(f8_run.CASES)]
+        self.shadows = [Shadow() for _ in range(f8_run.CASES)]
         self.locked = set()
         self.current = 0
         self.session = Session(CLASSES, "r")
@@ -38,7 +39,7 @@ class MemoryRun(f8.Run):
         if hasattr(self, "project"):
             super().do_lock()
             return
-        self.locked = {c for c in range(1, f8.CLASSES) if self.rng.random() < 0.15}
+        self.locked = {c for c in range(1, f8_run.CLASSES) if self.rng.random() < 0.15}
         for case in self.cases:
             case.lock(self.locked)
 
@@ -114,7 +115,7 @@ def test_looks_of_classes_notes_readers_and_proposals_come_along(session, scan, 
 def test_scans_of_which_the_network_may_have_learnt_never_validate(tmp_path):
     session = Session(CLASSES)
     for number in range(3):
-        case = session.open(f8.Run._scan(number))
+        case = session.open(f8_run.scan(number))
         case.accept_slice(0)
     session.snapshot()
     session.mark_learned()
