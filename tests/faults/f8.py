@@ -49,8 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     # Here, because what is tested without it must not need napari.
-    from tests.faults.f8_layers import LayerRun
+    from tests.faults.f8_layers import LayerRun, qt_application
 
+    qt_application()
     found: list[str] = []
     for number, done in enumerate(range(0, options.count, A_PROJECT)):
         kind = Run if number % ON_LAYERS else LayerRun

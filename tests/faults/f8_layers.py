@@ -9,6 +9,7 @@ nobody listens. After every operation the layers must show what the shadow says.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -22,6 +23,7 @@ from napari.utils.interactions import (
     mouse_release_callbacks,
 )
 from numpy.typing import NDArray
+from qtpy.QtCore import QCoreApplication
 
 from napari_crii._layers import image_layer
 from napari_crii.classes import numbered_classes
@@ -37,6 +39,15 @@ LAYER_OPERATIONS = (
 SPACING = (5.0, 0.7, 1.3)
 KINDS = (np.uint8, np.int16, np.uint16, np.int32, np.int64)
 Brush = Callable[[Labels], None]
+
+
+@cache
+def qt_application() -> QCoreApplication:
+    """Return the application without which Qt complains of every timer; it needs no display.
+
+    For a program of its own: a test session makes the one it needs.
+    """
+    return QCoreApplication.instance() or QCoreApplication([])
 
 
 class LayerRun(Run):
