@@ -26,7 +26,8 @@ from napari_crii.classes import numbered_classes
 from napari_crii.errors import CheckpointError, JournalError, TrainingError
 from napari_crii.session import Case, journal_file
 from napari_crii.session.journal import Journal
-from napari_crii.session.project import JOURNAL, Project
+from napari_crii.session.project import Project
+from napari_crii.session.project_folder import JOURNAL
 from napari_crii.snapshot import load_snapshot, save_snapshot
 from tests.factories import noise_scan, small_checkpoint
 from tests.faults.frame import Verdict, main

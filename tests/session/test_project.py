@@ -123,7 +123,7 @@ def test_a_crash_loses_nothing_that_was_acknowledged(folder: Path) -> None:
     stroke(case, 1, 3, 3)
     project.wait()
     # What a crash leaves: no seal, and a lock that the system let go of.
-    project._lock.release()
+    project._opened.lock.release()
     with opened(folder) as after:
         assert after.recovered
         assert same_work(after.session.open(scan()), case)
