@@ -165,11 +165,22 @@ class Journal:
         try:
             self.wait(timeout=timeout)
         finally:
-            self._abandoned.set()
+            self._end()
+        seal(self.path)
+
+    def abandon(self) -> None:
+        """Stop without waiting for what is not on the disk yet; the file stays unsealed."""
+        with self._lock:
+            self._closing = True
+        self._end()
+
+    def _end(self) -> None:
+        """Let the thread end; what cannot be saved at once is given up."""
+        self._abandoned.set()
+        if self._thread is not None:
             self._queue.put(None)
             self._thread.join()
             self._thread = None
-        seal(self.path)
 
     def _work(self) -> None:
         """Commit what has gathered, batch by batch, until the end."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from napari_crii.errors import JournalError
@@ -50,16 +50,40 @@ def create(path: Path) -> None:
     Raises
     ------
     JournalError
-        If there is a file, or none can be made.
+        If there is a file, or none can be made; then none is left.
     """
     if path.exists():
         raise JournalError(f"{path} exists already")
-    with in_words(path), path.open("xb"), closing(connect(path)) as connection:
+    with in_words(path):
+        path.touch(exist_ok=False)
+        try:
+            _lay_out(path)
+        except BaseException:
+            with suppress(OSError):
+                remove(path)
+            raise
+
+
+def _lay_out(path: Path) -> None:
+    with closing(connect(path)) as connection:
         connection.executescript(
             f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {SCHEMA};"
             f"BEGIN; {_TABLES} COMMIT;"
         )
         connection.execute("INSERT INTO last VALUES (1, 0, ?)", (_START,))
+
+
+def remove(path: Path) -> None:
+    """Remove a journal that nobody has open, with its seal and what a cut-short commit left.
+
+    Raises
+    ------
+    OSError
+        If a file of it cannot be removed.
+    """
+    # The journal last: beside a new one, a commit left over would be rolled back into it.
+    for file in (path.with_name(f"{path.name}-journal"), seal_path(path), path):
+        file.unlink(missing_ok=True)
 
 
 def connect(path: Path, read_only: bool = False) -> sqlite3.Connection:

@@ -268,10 +268,29 @@ class Project:
         JournalError
             If something could not be saved.
         """
+        self._end()
+        self._opened.close()
+
+    def discard(self) -> None:
+        """Give up a project that was new when it was opened, and remove its journal and lock.
+
+        For what is kept elsewhere as well: all that was done in the project is lost. Its folder
+        and what else lies there stay.
+
+        Raises
+        ------
+        ReadOnlyError, ProjectError
+            If another has it open, or it held anything before; it stays open and as it is.
+        OSError
+            If a file cannot be removed.
+        """
+        self._opened.discard()
+        self._end()
+
+    def _end(self) -> None:
         self.read_only = self.read_only or _CLOSED
         for case in self.session.cases.values():
             case.read_only = self.read_only
-        self._opened.close()
 
     def _make(self, volume: Volume) -> Case:
         """Make the case of a scan from what the journal says; a new scan is entered."""

@@ -11,13 +11,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from napari_crii.classes import LabelClass
-from napari_crii.errors import JournalError, ProjectError
+from napari_crii.errors import JournalError, ProjectError, ReadOnlyError
 from napari_crii.session import journal_file
 from napari_crii.session.entries import Entry, make_entry
 from napari_crii.session.journal import Journal, Listener
@@ -37,6 +38,26 @@ def make_folder(folder: Path, name: str, classes: Sequence[LabelClass]) -> None:
         If the folder holds anything, cannot be made, or the classes are not as required.
     """
     require_classes(tuple(classes))
+    facts = {"name": name, "classes": [asdict(c) for c in classes]}
+    with no_folders_left(folder):
+        _make_empty(folder)
+        make_journal(folder, [make_entry("project", "", facts)])
+
+
+@contextmanager
+def no_folders_left(folder: Path) -> Iterator[None]:
+    """If the block fails, remove the folders down to `folder` that it made and left empty."""
+    missing = [one for one in (folder, *folder.parents) if not os.path.lexists(one)]
+    try:
+        yield
+    except BaseException:
+        for one in missing:
+            with suppress(OSError):
+                one.rmdir()
+        raise
+
+
+def _make_empty(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         full = any(folder.iterdir())
@@ -44,8 +65,6 @@ def make_folder(folder: Path, name: str, classes: Sequence[LabelClass]) -> None:
         raise ProjectError(f"{folder} cannot be made: {error.strerror}") from error
     if full:
         raise ProjectError(f"{folder} is not empty: choose a new folder for the project")
-    facts = {"name": name, "classes": [asdict(c) for c in classes]}
-    make_journal(folder, [make_entry("project", "", facts)])
 
 
 def make_journal(folder: Path, entries: Sequence[Entry]) -> None:
@@ -54,12 +73,18 @@ def make_journal(folder: Path, entries: Sequence[Entry]) -> None:
     Raises
     ------
     JournalError
-        If there is one, or it cannot be written.
+        If there is one, or it cannot be written; then none is left.
     """
-    journal_file.create(folder / JOURNAL)
-    journal = Journal(folder / JOURNAL)
-    journal.append(entries)
-    journal.close()
+    path = folder / JOURNAL
+    journal_file.create(path)
+    try:
+        journal = Journal(path)
+        journal.append(entries)
+        journal.close()
+    except BaseException:
+        with suppress(OSError):
+            journal_file.remove(path)
+        raise
 
 
 def require_project(folder: Path) -> None:
@@ -86,6 +111,8 @@ class OpenFolder:
         One sentence that says why nothing may be changed, or ``""``.
     holder
         Who has it open for writing, where that is somebody else and known.
+    new
+        Whether the project held nothing but its name and classes when it was opened.
     """
 
     path: Path
@@ -94,6 +121,7 @@ class OpenFolder:
     lock: ProjectLock
     read_only: str
     holder: Holder | None
+    new: bool
 
     @property
     def recovered(self) -> bool:
@@ -113,6 +141,30 @@ class OpenFolder:
         finally:
             self.lock.release()
 
+    def discard(self) -> None:
+        """Give up a new project and remove its journal and lock; everything else stays.
+
+        The lock is held until the journal is gone, so that no work of anybody else can be in it.
+
+        Raises
+        ------
+        ReadOnlyError
+            If it is open for reading only; it stays as it is.
+        ProjectError
+            If it held anything before it was opened; it stays as it is.
+        OSError
+            If a file cannot be removed.
+        """
+        if self.read_only:
+            raise ReadOnlyError(self.read_only)
+        if not self.new:
+            raise ProjectError(f"{self.path} is not removed: it is no new project")
+        self.journal.abandon()
+        try:
+            journal_file.remove(self.journal.path)
+        finally:
+            self.lock.remove()
+
 
 def open_folder(folder: Path, listener: Listener | None, read_only: bool) -> OpenFolder:
     """Open a project's folder; parameters as of `Project.open`.
@@ -127,7 +179,8 @@ def open_folder(folder: Path, listener: Listener | None, read_only: bool) -> Ope
     try:
         why, holder = _to_read(lock, path) if read_only else _to_write(lock)
         journal = Journal(path, listener, read_only=bool(why))
-        return OpenFolder(folder, journal, _records(journal), lock, why, holder)
+        records, new = _records(journal), journal.number == 1
+        return OpenFolder(folder, journal, records, lock, why, holder, new)
     except BaseException:
         lock.release()
         raise

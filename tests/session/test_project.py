@@ -388,6 +388,27 @@ def test_what_is_no_project_is_refused_and_left_alone(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
+def test_only_a_project_that_held_nothing_can_be_discarded(folder: Path) -> None:
+    with opened(folder) as project:
+        case = project.session.open(scan())
+        stroke(case, 0, 3, 3)
+    with opened(folder) as project:
+        with pytest.raises(ProjectError, match="no new project"):
+            project.discard()
+        assert same_work(project.session.open(scan()), case)
+        with opened(folder) as second, pytest.raises(ReadOnlyError):
+            second.discard()
+    (folder / "note.txt").write_text("x")
+    empty = opened(new_project(folder / "inner"))
+    empty.enter(scan())
+    empty.discard()
+    assert list((folder / "inner").iterdir()) == []
+    with pytest.raises(ReadOnlyError, match="closed"):
+        empty.enter(scan(1))
+    with opened(folder) as project:
+        assert same_work(project.session.open(scan()), case)
+
+
 def test_after_closing_nothing_can_be_changed(folder: Path) -> None:
     with opened(folder) as project:
         case = project.session.open(scan())
