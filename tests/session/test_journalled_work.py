@@ -11,8 +11,7 @@ import pytest
 
 from napari_crii.classes import LabelClass
 from napari_crii.errors import JournalError
-from napari_crii.session import Act, SliceStatus
-from napari_crii.session import case as case_module
+from napari_crii.session import Act, SliceStatus, telling
 from napari_crii.session import journal as journal_module
 from napari_crii.session.journal import Listener, Saved
 from napari_crii.session.progress import Progress, case_progress, sign_off, slice_progress
@@ -63,7 +62,7 @@ def same_work_without_the_last_act(case) -> bool:
 
 
 def test_states_written_now_and_then_change_nothing(folder: Path, monkeypatch) -> None:
-    monkeypatch.setattr(case_module, "STATE_EVERY", 3)
+    monkeypatch.setattr(telling, "STATE_EVERY", 3)
     rng = np.random.default_rng(3)
     with opened(folder) as project:
         case = project.session.open(scan())

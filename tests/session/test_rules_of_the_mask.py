@@ -45,7 +45,8 @@ def test_an_imported_mask_is_one_step_of_undo_also_after_opening_again(folder: P
         stroke(case, 2, 9, 9, label=2)
         before = case.human.labels.copy()
         heard: list[int] = []
-        case.listen(lambda *events, tell=case._listener: heard.append(len(events)) or tell(*events))
+        tell = case._teller.listener
+        case.listen(lambda *events: heard.append(len(events)) or tell(*events))
         assert len(case.seed_slices(mask)) == SHAPE[0]
         # Told at once: the journal has all of the mask or nothing of it.
         assert heard == [SHAPE[0]]
