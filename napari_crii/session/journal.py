@@ -25,11 +25,9 @@ from napari_crii.session.journal_file import (
     read_rows,
     recover,
     said,
-    seal,
-    unseal,
     verified_rows,
-    verify_seal,
 )
+from napari_crii.session.journal_seal import seal, unseal, verify_seal
 
 _RETRY_SECONDS = 1.0
 _LOG = logging.getLogger(__name__)

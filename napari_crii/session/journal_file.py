@@ -1,9 +1,8 @@
 """The journal's file: one SQLite table that only grows, each row chained to the one before.
 
 A row's digest covers the digest before it and every field of the row, and a second table holds
-the number and digest of the last row: no row can be changed, dropped or cut off unnoticed. A
-journal that was closed in order is sealed by a digest of the whole file beside it; that covers
-the bytes in which SQLite keeps nothing, too.
+the number and digest of the last row: no row can be changed, dropped or cut off unnoticed. What
+covers the bytes in which SQLite keeps nothing is the seal (`journal_seal`).
 """
 
 from __future__ import annotations
@@ -15,8 +14,9 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from napari_crii.errors import JournalError
-from napari_crii.io.atomic import copy_file, remove_durably, write_text
+from napari_crii.io.atomic import copy_file
 from napari_crii.session.entries import Entry
+from napari_crii.session.journal_seal import seal_path, unseal
 
 SCHEMA = 1
 _APPLICATION = 0x43524949
@@ -253,54 +253,6 @@ def digest_of(previous: bytes, fields: tuple[int, str, str, str, bytes, float]) 
         sha.update(len(content).to_bytes(8, "little"))
         sha.update(content)
     return sha.digest()
-
-
-def seal_path(path: Path) -> Path:
-    """Return where the digest of a whole journal stands."""
-    return path.with_name(f"{path.name}.sha256")
-
-
-def seal(path: Path) -> None:
-    """Write the digest of a journal that is closed in order.
-
-    Raises
-    ------
-    WriteError
-        If it cannot be written.
-    """
-    write_text(seal_path(path), file_digest(path))
-
-
-def unseal(path: Path) -> None:
-    """Take the seal away, before the first byte of the journal changes."""
-    remove_durably(seal_path(path))
-
-
-def verify_seal(path: Path) -> bool:
-    """Whether a journal was closed in order.
-
-    Raises
-    ------
-    JournalError
-        If it was, and is not the same any more.
-    """
-    try:
-        wanted = seal_path(path).read_bytes()
-        if file_digest(path).encode() == wanted:
-            return True
-        again = seal_path(path).read_bytes()
-    except FileNotFoundError:
-        # Whoever opens it for writing takes the seal away first.
-        return False
-    if again != wanted:
-        return verify_seal(path)
-    raise JournalError(f"{path} is damaged: it is not as it was when it was closed")
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _schema(connection: sqlite3.Connection, path: Path, exact: bool = False) -> int:

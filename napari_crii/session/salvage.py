@@ -10,6 +10,7 @@ from napari_crii.errors import JournalError, ProjectError
 from napari_crii.session import journal_file
 from napari_crii.session.entries import Entry
 from napari_crii.session.journal import to_entry
+from napari_crii.session.journal_seal import verify_seal
 from napari_crii.session.project_folder import JOURNAL, make_journal, require_project
 from napari_crii.session.scan_files import CARD
 
@@ -56,7 +57,7 @@ def salvage(damaged: Path, new: Path) -> Salvaged:
 def _intact(path: Path) -> tuple[list[Entry], str]:
     entries: list[Entry] = []
     try:
-        journal_file.verify_seal(path)
+        verify_seal(path)
         damage = ""
     except JournalError as error:
         damage = str(error)
