@@ -24,6 +24,7 @@ from napari_crii.session.journal_file import (
     migrate,
     read_rows,
     recover,
+    rows_since,
     said,
     verified_rows,
 )
@@ -69,6 +70,15 @@ class Journal:
         Who hears what becomes of the entries.
     read_only
         Whether nothing will be appended.
+
+    Attributes
+    ----------
+    entries
+        Those that concern the project as a whole, as they were on opening, oldest first.
+    was_closed
+        Whether it was closed in order before.
+    saved
+        Up to where it is on the disk, and since when.
 
     Raises
     ------
@@ -218,12 +228,7 @@ class Journal:
             (last,) = connection.execute("SELECT number FROM last").fetchone()
             if last < rows[0][0]:
                 insert(connection, rows)
-        with in_words(self.path), closing(connect(self.path, read_only=True)) as connection:
-            found = connection.execute(
-                "SELECT number, kind, reading, head, blob, at, digest FROM entries "
-                "WHERE number >= ? ORDER BY number",
-                (rows[0][0],),
-            ).fetchall()
+        found = list(rows_since(self.path, rows[0][0]))
         if found != rows or any(digest_of(self._digest, r[:6]) != r[6] for r in found[:1]):
             raise JournalError(f"{self.path} did not read back the same")
 

@@ -82,8 +82,13 @@ def remove(path: Path) -> None:
         If a file of it cannot be removed.
     """
     # The journal last: beside a new one, a commit left over would be rolled back into it.
-    for file in (path.with_name(f"{path.name}-journal"), seal_path(path), path):
+    for file in (rollback_path(path), seal_path(path), path):
         file.unlink(missing_ok=True)
+
+
+def rollback_path(path: Path) -> Path:
+    """Return where SQLite keeps what it needs to roll back a commit that was cut short."""
+    return path.with_name(f"{path.name}-journal")
 
 
 def connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
@@ -91,6 +96,11 @@ def connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
 
     `synchronous=EXTRA` is `FULL` and syncs the folder, too, after the rollback journal is gone:
     without that, losing power right after a commit could bring the rollback journal back.
+
+    Raises
+    ------
+    sqlite3.Error
+        If the file cannot be opened; `in_words` makes a sentence of it.
     """
     mode = "ro" if read_only else "rw"
     address = f"{path.absolute().as_uri()}?mode={mode}"
@@ -177,6 +187,14 @@ def read_rows(path: Path, reading: str | None = None) -> Iterator[Row]:
     with in_words(path), closing(connect(path, read_only=True)) as connection:
         yield from connection.execute(
             f"SELECT {_FIELDS} FROM entries{chosen} ORDER BY number", values
+        )
+
+
+def rows_since(path: Path, number: int) -> Iterator[Row]:
+    """Yield the rows from entry `number` on, oldest first, as `read_rows`."""
+    with in_words(path), closing(connect(path, read_only=True)) as connection:
+        yield from connection.execute(
+            f"SELECT {_FIELDS} FROM entries WHERE number >= ? ORDER BY number", (number,)
         )
 
 

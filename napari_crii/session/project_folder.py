@@ -201,7 +201,7 @@ def _to_write(lock: ProjectLock) -> tuple[str, Holder | None]:
 def _to_read(lock: ProjectLock, journal: Path) -> tuple[str, Holder | None]:
     """Roll back a commit that a crash cut short, which a reader may not; tell who writes."""
     with suppress(OSError, JournalError):
-        if not journal.with_name(f"{journal.name}-journal").exists():
+        if not journal_file.rollback_path(journal).exists():
             return _ASKED, lock.named()
         if not lock.acquire():
             return _ASKED, lock.holder()
