@@ -14,8 +14,9 @@ from napari_crii.errors import JournalError
 from napari_crii.session import Act, SliceStatus, telling
 from napari_crii.session import journal as journal_module
 from napari_crii.session.journal import Listener, Saved
-from napari_crii.session.progress import Progress, case_progress, sign_off, slice_progress
+from napari_crii.session.progress import Progress, case_progress, slice_progress
 from napari_crii.session.project import Project
+from napari_crii.session.signing import sign_off
 from tests.session.projects import (
     PATCH,
     opened,

@@ -10,9 +10,9 @@ import pytest
 from napari_crii.errors import JournalError, ProjectError
 from napari_crii.session import Case, journal_seal
 from napari_crii.session.agreement import agreement
-from napari_crii.session.progress import sign_off
 from napari_crii.session.project import Project
 from napari_crii.session.salvage import salvage
+from napari_crii.session.signing import sign_off
 from tests.session.projects import new_project, opened, same_work, scan, stroke
 
 
