@@ -35,7 +35,8 @@ __all__ = ["Case", "Proposal"]
 class Case:
     """A scan with what humans said about it and what the network proposes.
 
-    Every array has the slice axis first: (S, H, W).
+    Every array has the slice axis first: (S, H, W). Acts of the human raise `ReadOnlyError`
+    where nothing may be changed.
 
     Parameters
     ----------
@@ -181,7 +182,15 @@ class Case:
         return self.seed_slices({index: labels})[0]
 
     def seed_slices(self, slices: Mapping[int, NDArray[np.integer]]) -> Group:
-        """Enter finished masks (H, W) of slices: one act, undone at once; all, or an error."""
+        """Enter finished masks (H, W) of slices: one act, undone at once; all, or an error.
+
+        Raises
+        ------
+        ValueError
+            If a shape is not that of a slice, or a label is not a class.
+        LockedError
+            If it would add or remove voxels of a locked class.
+        """
         for index, labels in slices.items():
             self._require(labels)
             self.human.require_kept(index, labels)
