@@ -28,8 +28,8 @@ def sign(
     as_json: JsonOption = False,
 ) -> None:
     """Sign a case off as it stands; the next correction makes the signature void."""
-    from napari_crii.session.progress import sign_off
     from napari_crii.session.project import Project
+    from napari_crii.session.signing import sign_off
 
     if not by.strip():
         raise ProjectError("a signature needs a name")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_crii.errors import ReadOnlyError
-from napari_crii.patches import Box, Patch, bounding_box
-from napari_crii.session.correction import Act, Correction, Provenance, SliceState, SliceStatus
+from napari_crii.patches import Patch
+from napari_crii.session import acts
+from napari_crii.session.correction import Act, Correction, SliceStatus
 from napari_crii.session.events import (
     Acted,
     CaseEvent,
@@ -21,24 +21,22 @@ from napari_crii.session.events import (
     Looked,
     Proposed,
     Redone,
-    Stood,
     Undone,
 )
 from napari_crii.session.history import LIMIT_BYTES, Group
 from napari_crii.session.proposals import Proposal, ProposalStore
 from napari_crii.session.reading import Reading
+from napari_crii.session.telling import Teller
 from napari_crii.volume import Volume, from_slices
 
 __all__ = ["Case", "Proposal"]
-
-# Effects on a slice after which its whole state goes into the journal, so that opening is fast.
-STATE_EVERY = 64
 
 
 class Case:
     """A scan with what humans said about it and what the network proposes.
 
-    Every array has the slice axis first: (S, H, W).
+    Every array has the slice axis first: (S, H, W). Acts of the human raise `ReadOnlyError`
+    where nothing may be changed.
 
     Parameters
     ----------
@@ -79,13 +77,11 @@ class Case:
         self.notes = self.work.notes
         self.proposals = ProposalStore(self.shape, classes)
         self._history = self.work.history
-        self._effects: Counter[int] = Counter()
-        self._together: list[CaseEvent] | None = None
-        self._listener: Callable[..., None] = lambda *events: None
+        self._teller = Teller()
 
     def listen(self, listener: Callable[..., None]) -> None:
         """Tell every event from now on to `listener`, those of one act in one call."""
-        self._listener = listener
+        self._teller.listener = listener
 
     @property
     def corrections(self) -> tuple[Correction, ...]:
@@ -134,7 +130,7 @@ class Case:
         ReadOnlyError
             If the project is open for reading only.
         """
-        with self._one_act():
+        with self._teller.one_act():
             return self._draw(index, labels, joined=False)
 
     def draw_slices(self, slices: Mapping[int, NDArray[np.integer]]) -> tuple[Correction, ...]:
@@ -142,7 +138,7 @@ class Case:
         for labels in slices.values():
             self._require(labels)
         drawn: list[Correction] = []
-        with self._one_act():
+        with self._teller.one_act():
             for index, labels in slices.items():
                 correction = self._draw(index, labels, joined=bool(drawn))
                 drawn += [] if correction is None else [correction]
@@ -150,48 +146,58 @@ class Case:
 
     def accept_patch(self, patch: Patch) -> Correction:
         """Confirm what stands inside a patch: the human's work, else the proposal."""
-        with self._one_act():
+        with self._teller.one_act():
             self.take(patch.slice)
             status = self.status(patch.slice)
-            return self._confirm(Act.ACCEPT_PATCH, patch.slice, patch.box, status)
+            return self._act(
+                acts.confirmed(self.human, Act.ACCEPT_PATCH, patch.slice, patch.box, status)
+            )
 
     def accept_slice(self, index: int) -> Correction:
         """Confirm a whole slice, background included: the human's work, else the proposal."""
-        with self._one_act():
+        with self._teller.one_act():
             self.take(index)
-            return self._confirm(Act.ACCEPT_SLICE, index, self._whole(), SliceStatus.ACCEPTED)
+            whole, status = self.human.whole, SliceStatus.ACCEPTED
+            return self._act(acts.confirmed(self.human, Act.ACCEPT_SLICE, index, whole, status))
 
     def reject_patch(self, patch: Patch) -> Correction:
         """Throw away what the network says inside a patch: background stands there instead.
 
         Nobody vouches for that. Vouched voxels and those of locked classes stay.
         """
-        with self._one_act():
+        with self._teller.one_act():
             self.take(patch.slice)
-            return self._reject(Act.REJECT_PATCH, patch.slice, patch.box)
+            where = patch.slice, patch.box
+            return self._act(acts.rejected(self.human, Act.REJECT_PATCH, *where))
 
     def reject_slice(self, index: int) -> Correction:
         """Throw away what the network says on a whole slice, as `reject_patch`."""
-        with self._one_act():
+        with self._teller.one_act():
             self.take(index)
-            return self._reject(Act.REJECT_SLICE, index, self._whole())
+            where = index, self.human.whole
+            return self._act(acts.rejected(self.human, Act.REJECT_SLICE, *where))
 
     def seed(self, index: int, labels: NDArray[np.integer]) -> Correction:
         """Enter an expert's finished mask (H, W) of a slice; as `seed_slices`."""
         return self.seed_slices({index: labels})[0]
 
     def seed_slices(self, slices: Mapping[int, NDArray[np.integer]]) -> Group:
-        """Enter finished masks (H, W) of slices: one act, undone at once; all, or an error."""
+        """Enter finished masks (H, W) of slices: one act, undone at once; all, or an error.
+
+        Raises
+        ------
+        ValueError
+            If a shape is not that of a slice, or a label is not a class.
+        LockedError
+            If it would add or remove voxels of a locked class.
+        """
         for index, labels in slices.items():
             self._require(labels)
             self.human.require_kept(index, labels)
         seeded: Group = ()
-        where, status = self._whole(), SliceStatus.ACCEPTED
-        said = np.full(self.shape[1:], Provenance.SEED, dtype=np.uint8)
-        with self._one_act():
+        with self._teller.one_act():
             for index, labels in slices.items():
-                done = self._act(Act.SEED, index, where, labels, said, status, bool(seeded))
-                seeded += (done,)
+                seeded += (self._act(acts.seeded(self.human, index, labels), bool(seeded)),)
         return seeded
 
     def undo(self) -> Correction | None:
@@ -237,7 +243,7 @@ class Case:
         """Lock these classes and no others: nobody adds or removes voxels of them."""
         self._require_writable()
         self.human.lock(classes)
-        self._listen(Locked(tuple(sorted(self.human.locked))))
+        self._teller.tell(Locked(tuple(sorted(self.human.locked))))
 
     def flag(self, index: int, flagged: bool = True, note: str = "") -> None:
         """Put a flag on a slice, or take it off; flags are no part of undo."""
@@ -258,7 +264,7 @@ class Case:
         """Take in what changes no voxel, and tell it."""
         self._require_writable()
         self.notes.take_in(event)
-        self._listen(event)
+        self._teller.tell(event)
 
     def shown(self, index: int) -> NDArray[np.integer]:
         """Return a slice (H, W) as it stands: the human's where one has begun, else proposed."""
@@ -286,75 +292,31 @@ class Case:
         if labels.size and not 0 <= int(labels.min()) <= int(labels.max()) < self.classes:
             raise ValueError(f"labels {labels.min()} to {labels.max()} are not all classes")
 
-    def _whole(self) -> Box:
-        return Box(0, 0, self.shape[1], self.shape[2])
-
     def _draw(self, index: int, labels: NDArray[np.integer], joined: bool) -> Correction | None:
         self._require(labels)
-        shown = self.shown(index)
-        changed: NDArray[np.bool_] = labels != shown
-        if self.human.locked:
-            locked = list(self.human.locked)
-            changed &= ~(np.isin(shown, locked) | np.isin(labels, locked))
-        if not changed.any():
+        change = acts.drawn(self.human, index, self.shown(index), labels)
+        if change is None:
             return None
-        drawn = np.where(changed, labels, shown)
         joined = self._take(index, joined) is not None or joined
-        box = bounding_box(changed)
-        where = box.slices
-        provenance = self.human.provenance[index][where].copy()
-        provenance[changed[where]] = Provenance.DRAWN
-        status = SliceStatus.EDITED
-        return self._act(Act.DRAW, index, box, drawn[where], provenance, status, joined)
+        return self._act(change, joined)
 
     def _take(self, index: int, joined: bool = False) -> Correction | None:
         if self.status(index) is not SliceStatus.UNTOUCHED:
             return None
-        proposed = self.proposals.labels[index]
-        # Compressing what stays empty would make the first stroke on a slice wait.
-        changed: NDArray[np.bool_] = proposed != self.human.labels[index]
-        box = bounding_box(changed) if changed.any() else Box(0, 0, 1, 1)
-        labels = proposed[box.slices].copy()
-        provenance = np.full(labels.shape, Provenance.UNTOUCHED, dtype=np.uint8)
-        return self._act(Act.TAKE, index, box, labels, provenance, SliceStatus.EDITED, joined)
+        return self._act(acts.taken(self.human, index, self.proposals.labels[index]), joined)
 
-    def _confirm(self, act: Act, index: int, box: Box, status: SliceStatus) -> Correction:
-        """Raise the provenance inside `box`; what was drawn or seeded keeps its origin."""
-        current = self.human.state(index, box)
-        provenance = np.where(
-            current.provenance == Provenance.UNTOUCHED, Provenance.ACCEPTED, current.provenance
-        ).astype(np.uint8)
-        return self._act(act, index, box, current.labels, provenance, status)
-
-    def _reject(self, act: Act, index: int, box: Box) -> Correction:
-        current = self.human.state(index, box)
-        kept = (current.provenance != Provenance.UNTOUCHED) | np.isin(
-            current.labels, list(self.human.locked)
-        )
-        labels = np.where(kept, current.labels, 0)
-        return self._act(act, index, box, labels, current.provenance, current.status)
-
-    def _act(
-        self,
-        act: Act,
-        index: int,
-        box: Box,
-        labels: NDArray[np.integer],
-        provenance: NDArray[np.uint8],
-        status: SliceStatus,
-        joined: bool = False,
-    ) -> Correction:
+    def _act(self, change: acts.Change, joined: bool = False) -> Correction:
         """Make a correction, apply it, remember it, tell it."""
         self._require_writable()
-        after = SliceState(labels.astype(self.human.labels.dtype), provenance, status)
+        labels = change.after.labels.astype(self.human.labels.dtype)
         correction = Correction.between(
-            act,
-            index,
-            box,
-            self.human.state(index, box),
-            after,
+            change.act,
+            change.slice,
+            change.box,
+            self.human.state(change.slice, change.box),
+            replace(change.after, labels=labels),
             reader=self.reader,
-            checkpoint=self.proposals.checkpoint(index),
+            checkpoint=self.proposals.checkpoint(change.slice),
             number=self.work.next_number,
         )
         self.human.apply(correction)
@@ -368,31 +330,8 @@ class Case:
         if self.read_only:
             raise ReadOnlyError(self.read_only)
 
-    @contextmanager
-    def _one_act(self) -> Iterator[None]:
-        """Tell the events of a block in one call, so that they reach the disk together."""
-        together: list[CaseEvent] = []
-        self._together = together
-        try:
-            yield
-        finally:
-            self._together = None
-            if together:
-                self._listener(*together)
-
-    def _listen(self, event: CaseEvent) -> None:
-        if self._together is None:
-            self._listener(event)
-        else:
-            self._together.append(event)
-
     def _changed(self, event: CaseEvent, group: Group) -> None:
-        """Tell an event that changed voxels; now and then how its slices stand after it."""
-        if not group:
-            return
-        self.notes.signature = None
-        self._listen(event)
-        for index in sorted({correction.slice for correction in group}):
-            self._effects[index] += 1
-            if self._effects[index] % STATE_EVERY == 0:
-                self._listen(Stood(index, self.human.state(index, self._whole())))
+        """Tell an event that changed voxels, if it did; a signature is void from here on."""
+        if group:
+            self.notes.signature = None
+            self._teller.tell_change(event, group, self.human)

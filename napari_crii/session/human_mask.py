@@ -43,6 +43,11 @@ class HumanMask:
         return self._provenance
 
     @property
+    def whole(self) -> Box:
+        """The box of a whole slice."""
+        return Box(0, 0, *self._labels.shape[1:])
+
+    @property
     def locked(self) -> frozenset[int]:
         """Classes whose voxels nobody may add or remove, not even a human."""
         return self._locked
@@ -64,8 +69,7 @@ class HumanMask:
 
     def load(self, index: int, state: SliceState) -> None:
         """Put a whole slice into a recorded state, before any human works on it."""
-        whole = Box(0, 0, *self._labels.shape[1:])
-        self._write(index, whole, state)
+        self._write(index, self.whole, state)
 
     def apply(self, correction: Correction) -> None:
         """Write a correction.

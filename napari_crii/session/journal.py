@@ -24,12 +24,11 @@ from napari_crii.session.journal_file import (
     migrate,
     read_rows,
     recover,
+    rows_since,
     said,
-    seal,
-    unseal,
     verified_rows,
-    verify_seal,
 )
+from napari_crii.session.journal_seal import seal, unseal, verify_seal
 
 _RETRY_SECONDS = 1.0
 _LOG = logging.getLogger(__name__)
@@ -71,6 +70,15 @@ class Journal:
         Who hears what becomes of the entries.
     read_only
         Whether nothing will be appended.
+
+    Attributes
+    ----------
+    entries
+        Those that concern the project as a whole, as they were on opening, oldest first.
+    was_closed
+        Whether it was closed in order before.
+    saved
+        Up to where it is on the disk, and since when.
 
     Raises
     ------
@@ -165,11 +173,22 @@ class Journal:
         try:
             self.wait(timeout=timeout)
         finally:
-            self._abandoned.set()
+            self._end()
+        seal(self.path)
+
+    def abandon(self) -> None:
+        """Stop without waiting for what is not on the disk yet; the file stays unsealed."""
+        with self._lock:
+            self._closing = True
+        self._end()
+
+    def _end(self) -> None:
+        """Let the thread end; what cannot be saved at once is given up."""
+        self._abandoned.set()
+        if self._thread is not None:
             self._queue.put(None)
             self._thread.join()
             self._thread = None
-        seal(self.path)
 
     def _work(self) -> None:
         """Commit what has gathered, batch by batch, until the end."""
@@ -209,12 +228,7 @@ class Journal:
             (last,) = connection.execute("SELECT number FROM last").fetchone()
             if last < rows[0][0]:
                 insert(connection, rows)
-        with in_words(self.path), closing(connect(self.path, read_only=True)) as connection:
-            found = connection.execute(
-                "SELECT number, kind, reading, head, blob, at, digest FROM entries "
-                "WHERE number >= ? ORDER BY number",
-                (rows[0][0],),
-            ).fetchall()
+        found = list(rows_since(self.path, rows[0][0]))
         if found != rows or any(digest_of(self._digest, r[:6]) != r[6] for r in found[:1]):
             raise JournalError(f"{self.path} did not read back the same")
 

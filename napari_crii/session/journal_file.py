@@ -1,9 +1,8 @@
 """The journal's file: one SQLite table that only grows, each row chained to the one before.
 
 A row's digest covers the digest before it and every field of the row, and a second table holds
-the number and digest of the last row: no row can be changed, dropped or cut off unnoticed. A
-journal that was closed in order is sealed by a digest of the whole file beside it; that covers
-the bytes in which SQLite keeps nothing, too.
+the number and digest of the last row: no row can be changed, dropped or cut off unnoticed. What
+covers the bytes in which SQLite keeps nothing is the seal (`journal_seal`).
 """
 
 from __future__ import annotations
@@ -11,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from napari_crii.errors import JournalError
-from napari_crii.io.atomic import copy_file, remove_durably, write_text
+from napari_crii.io.atomic import copy_file
 from napari_crii.session.entries import Entry
+from napari_crii.session.journal_seal import seal_path, unseal
 
 SCHEMA = 1
 _APPLICATION = 0x43524949
@@ -50,11 +50,22 @@ def create(path: Path) -> None:
     Raises
     ------
     JournalError
-        If there is a file, or none can be made.
+        If there is a file, or none can be made; then none is left.
     """
     if path.exists():
         raise JournalError(f"{path} exists already")
-    with in_words(path), path.open("xb"), closing(connect(path)) as connection:
+    with in_words(path):
+        path.touch(exist_ok=False)
+        try:
+            _lay_out(path)
+        except BaseException:
+            with suppress(OSError):
+                remove(path)
+            raise
+
+
+def _lay_out(path: Path) -> None:
+    with closing(connect(path)) as connection:
         connection.executescript(
             f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {SCHEMA};"
             f"BEGIN; {_TABLES} COMMIT;"
@@ -62,11 +73,34 @@ def create(path: Path) -> None:
         connection.execute("INSERT INTO last VALUES (1, 0, ?)", (_START,))
 
 
+def remove(path: Path) -> None:
+    """Remove a journal that nobody has open, with its seal and what a cut-short commit left.
+
+    Raises
+    ------
+    OSError
+        If a file of it cannot be removed.
+    """
+    # The journal last: beside a new one, a commit left over would be rolled back into it.
+    for file in (rollback_path(path), seal_path(path), path):
+        file.unlink(missing_ok=True)
+
+
+def rollback_path(path: Path) -> Path:
+    """Return where SQLite keeps what it needs to roll back a commit that was cut short."""
+    return path.with_name(f"{path.name}-journal")
+
+
 def connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
     """Open a journal's file; a connection that writes waits for the disk at every commit.
 
     `synchronous=EXTRA` is `FULL` and syncs the folder, too, after the rollback journal is gone:
     without that, losing power right after a commit could bring the rollback journal back.
+
+    Raises
+    ------
+    sqlite3.Error
+        If the file cannot be opened; `in_words` makes a sentence of it.
     """
     mode = "ro" if read_only else "rw"
     address = f"{path.absolute().as_uri()}?mode={mode}"
@@ -156,6 +190,14 @@ def read_rows(path: Path, reading: str | None = None) -> Iterator[Row]:
         )
 
 
+def rows_since(path: Path, number: int) -> Iterator[Row]:
+    """Yield the rows from entry `number` on, oldest first, as `read_rows`."""
+    with in_words(path), closing(connect(path, read_only=True)) as connection:
+        yield from connection.execute(
+            f"SELECT {_FIELDS} FROM entries WHERE number >= ? ORDER BY number", (number,)
+        )
+
+
 def verified_rows(path: Path) -> Iterator[Row]:
     """Yield every row of a journal, oldest first, and verify the file on the way.
 
@@ -229,54 +271,6 @@ def digest_of(previous: bytes, fields: tuple[int, str, str, str, bytes, float]) 
         sha.update(len(content).to_bytes(8, "little"))
         sha.update(content)
     return sha.digest()
-
-
-def seal_path(path: Path) -> Path:
-    """Return where the digest of a whole journal stands."""
-    return path.with_name(f"{path.name}.sha256")
-
-
-def seal(path: Path) -> None:
-    """Write the digest of a journal that is closed in order.
-
-    Raises
-    ------
-    WriteError
-        If it cannot be written.
-    """
-    write_text(seal_path(path), file_digest(path))
-
-
-def unseal(path: Path) -> None:
-    """Take the seal away, before the first byte of the journal changes."""
-    remove_durably(seal_path(path))
-
-
-def verify_seal(path: Path) -> bool:
-    """Whether a journal was closed in order.
-
-    Raises
-    ------
-    JournalError
-        If it was, and is not the same any more.
-    """
-    try:
-        wanted = seal_path(path).read_bytes()
-        if file_digest(path).encode() == wanted:
-            return True
-        again = seal_path(path).read_bytes()
-    except FileNotFoundError:
-        # Whoever opens it for writing takes the seal away first.
-        return False
-    if again != wanted:
-        return verify_seal(path)
-    raise JournalError(f"{path} is damaged: it is not as it was when it was closed")
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _schema(connection: sqlite3.Connection, path: Path, exact: bool = False) -> int:

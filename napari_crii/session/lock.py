@@ -54,7 +54,8 @@ class ProjectLock:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._lock = FileLock(folder / "journal.lock", timeout=0, thread_local=False)
+        self._file = folder / "journal.lock"
+        self._lock = FileLock(self._file, timeout=0, thread_local=False)
         self._card = folder / "journal.holder.json"
 
     def acquire(self) -> bool:
@@ -100,6 +101,17 @@ class ProjectLock:
         if self._lock.is_locked:
             self._card.unlink(missing_ok=True)
             self._lock.release()
+
+    def remove(self) -> None:
+        """Let go of the lock of a project that is no more, and remove its file.
+
+        Raises
+        ------
+        OSError
+            If it cannot be removed.
+        """
+        self.release()
+        self._file.unlink(missing_ok=True)
 
 
 def _user() -> str:

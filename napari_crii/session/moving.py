@@ -14,6 +14,7 @@ from napari_crii.session.case import Case
 from napari_crii.session.events import CaseEvent
 from napari_crii.session.journal import Listener
 from napari_crii.session.project import Project
+from napari_crii.session.project_folder import no_folders_left
 from napari_crii.session.reading import Reading
 from napari_crii.session.records import CaseRecord
 from napari_crii.session.session import Session
@@ -65,7 +66,7 @@ def begin_move(
 
     Work in the session may go on meanwhile, on another thread, but no scan may be opened in it.
     Until `Move.finish` the session is as it was. Its scans train: the network may have learnt of
-    them already.
+    them already. If it fails, what was written is removed again, and work goes on in memory.
 
     Parameters
     ----------
@@ -83,25 +84,39 @@ def begin_move(
     ProjectError
         If the work is in a project already, or the folder cannot become one.
     JournalError
-        If something could not be saved; what was written is left, and the session in memory.
+        If something could not be saved.
     """
     if not session.in_memory:
         raise ProjectError(f"{folder} was not made: this work is in a project already")
-    Project.create(folder, folder.name, session.classes)
-    project = Project.open(folder, reader or session.reader, listener)
-    try:
-        cases = dict(session.cases)
-        heard = {key: tuple(session.heard[key]) for key in cases}
-        records = {key: _write(project, case, heard[key]) for key, case in cases.items()}
-        _lock(project, session)
-        project.wait()
-        for key, record in records.items():
-            _require_same(project, record, heard[key])
-    except BaseException:
-        with suppress(CriiError):
-            project.close()
-        raise
+    with no_folders_left(folder):
+        Project.create(folder, folder.name, session.classes)
+        project = Project.open(folder, reader or session.reader, listener)
+        try:
+            return _moved(session, project)
+        except BaseException:
+            _take_back(project)
+            raise
+
+
+def _moved(session: Session, project: Project) -> Move:
+    """Write all that a session has heard into an empty project, and read it back."""
+    cases = dict(session.cases)
+    heard = {key: tuple(session.heard[key]) for key in cases}
+    records = {key: _write(project, case, heard[key]) for key, case in cases.items()}
+    _lock(project, session)
+    project.wait()
+    for key, record in records.items():
+        _require_same(project, record, heard[key])
     return Move(session, project, records, {key: len(events) for key, events in heard.items()})
+
+
+def _take_back(project: Project) -> None:
+    """Remove what was written, unless the project is somebody else's by now."""
+    with suppress(CriiError, OSError):
+        try:
+            project.discard()
+        except ProjectError:
+            project.close()
 
 
 def save_as_project(

@@ -1,18 +1,12 @@
-"""A project: a folder of scans, cases, classes and weights, with one journal of all that happened.
+"""A project: cases, classes and weights, kept by one journal of all that happens to them.
 
-.. code-block:: text
-
-    journal.sqlite         all that happened, without any path (see `journal_file`)
-    journal.sqlite.sha256  only while nobody has the project open: digest of the journal
-    journal.lock           held by the one who writes; journal.holder.json names him
-    scans.json             where the scans lie
-    scans/ checkpoints/    what was copied in
+Its folder is opened and closed by `project_folder`; here scans become cases, and what the journal
+says of a case becomes the case again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -23,20 +17,17 @@ from napari_crii.classes import LabelClass
 from napari_crii.errors import JournalError, ProjectError, ReadOnlyError
 from napari_crii.io import read_scan
 from napari_crii.io.atomic import copy_file
-from napari_crii.session import journal_file
 from napari_crii.session.case import Case
 from napari_crii.session.entries import Entry, entry_of, event_of, make_entry
 from napari_crii.session.events import CaseEvent
-from napari_crii.session.journal import Journal, Listener, Saved
-from napari_crii.session.lock import Holder, ProjectLock
+from napari_crii.session.journal import Listener, Saved
+from napari_crii.session.project_folder import OpenFolder, make_folder, open_folder
 from napari_crii.session.reading import Reading
-from napari_crii.session.records import CaseRecord, Records, require_classes, require_name
+from napari_crii.session.records import CaseRecord, require_name
 from napari_crii.session.scan_files import ScanFiles
 from napari_crii.session.session import Session
 from napari_crii.volume import Volume
 
-JOURNAL = "journal.sqlite"
-_ASKED = "the project was opened for reading only"
 _CLOSED = "the project is closed"
 
 
@@ -59,14 +50,18 @@ class Project:
         Whether the sitting before ended without closing the project.
     """
 
-    def __init__(self, folder: Path, reader: str, reading: int, lock: ProjectLock) -> None:
-        self.folder = folder
+    def __init__(self, opened: OpenFolder, reader: str, reading: int) -> None:
+        self.folder = opened.path
+        self.journal = opened.journal
+        self.records = opened.records
+        self.read_only = opened.read_only
+        self.holder = opened.holder
+        self.recovered = opened.recovered
         self.reader = reader
         self.reading = reading
-        self.scans = ScanFiles(folder)
-        self.holder: Holder | None = None
-        self.read_only = ""
-        self._lock = lock
+        self.scans = ScanFiles(self.folder)
+        self.session = Session(self.records.classes, reader, self._make)
+        self._opened = opened
 
     @staticmethod
     def create(folder: Path, name: str, classes: Sequence[LabelClass]) -> None:
@@ -77,19 +72,7 @@ class Project:
         ProjectError
             If the folder holds anything, cannot be made, or the classes are not as required.
         """
-        require_classes(tuple(classes))
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            full = any(folder.iterdir())
-        except OSError as error:
-            raise ProjectError(f"{folder} cannot be made: {error.strerror}") from error
-        if full:
-            raise ProjectError(f"{folder} is not empty: choose a new folder for the project")
-        journal_file.create(folder / JOURNAL)
-        journal = Journal(folder / JOURNAL)
-        facts = {"name": name, "classes": [asdict(c) for c in classes]}
-        journal.append([make_entry("project", "", facts)])
-        journal.close()
+        make_folder(folder, name, classes)
 
     @classmethod
     def open(
@@ -121,18 +104,7 @@ class Project:
         ProjectError
             If the folder is no project, or its journal is damaged or of a newer version.
         """
-        if not (folder / JOURNAL).is_file():
-            raise ProjectError(f"{folder} is no project: it holds no {JOURNAL}")
-        project = cls(folder, reader, reading, ProjectLock(folder))
-        project.read_only = _ASKED if read_only else project._acquire()
-        try:
-            if read_only:
-                project._recover()
-            project._read(listener)
-        except BaseException:
-            project._lock.release()
-            raise
-        return project
+        return cls(open_folder(folder, listener, read_only), reader, reading)
 
     def __enter__(self) -> Self:
         return self
@@ -296,48 +268,29 @@ class Project:
         JournalError
             If something could not be saved.
         """
+        self._end()
+        self._opened.close()
+
+    def discard(self) -> None:
+        """Give up a project that was new when it was opened, and remove its journal and lock.
+
+        For what is kept elsewhere as well: all that was done in the project is lost. Its folder
+        and what else lies there stay.
+
+        Raises
+        ------
+        ReadOnlyError, ProjectError
+            If another has it open, or it held anything before; it stays open and as it is.
+        OSError
+            If a file cannot be removed.
+        """
+        self._opened.discard()
+        self._end()
+
+    def _end(self) -> None:
         self.read_only = self.read_only or _CLOSED
         for case in self.session.cases.values():
             case.read_only = self.read_only
-        try:
-            self.journal.close()
-        finally:
-            self._lock.release()
-
-    def _acquire(self) -> str:
-        """Take the lock; otherwise return why it is read-only."""
-        try:
-            if self._lock.acquire():
-                return ""
-        except OSError as error:
-            return f"the project cannot be written: {(error.strerror or str(error)).lower()}"
-        self.holder = self._lock.holder()
-        who = "another program" if self.holder is None else self.holder.in_words()
-        return f"the project is open for reading only: {who} has it open"
-
-    def _recover(self) -> None:
-        """Roll back a commit that a crash cut short, which a reader may not; else do nothing."""
-        left = self.folder / f"{JOURNAL}-journal"
-        with suppress(OSError, JournalError):
-            if not left.exists():
-                self.holder = self._lock.named()
-                return
-            if self._lock.acquire():
-                journal_file.recover(self.folder / JOURNAL)
-                self._lock.release()
-            else:
-                self.holder = self._lock.holder()
-
-    def _read(self, listener: Listener | None) -> None:
-        path = self.folder / JOURNAL
-        self.journal = Journal(path, listener, read_only=bool(self.read_only))
-        self.recovered = not self.read_only and not self.journal.was_closed
-        try:
-            self.records = Records.of(self.journal.entries)
-        except (ValueError, KeyError, TypeError) as error:
-            self.journal.close()
-            raise JournalError(f"{path} contradicts itself: {error}") from error
-        self.session = Session(self.records.classes, self.reader, self._make)
 
     def _make(self, volume: Volume) -> Case:
         """Make the case of a scan from what the journal says; a new scan is entered."""

@@ -9,8 +9,9 @@ from pathlib import Path
 from napari_crii.errors import JournalError, ProjectError
 from napari_crii.session import journal_file
 from napari_crii.session.entries import Entry
-from napari_crii.session.journal import Journal, to_entry
-from napari_crii.session.project import JOURNAL
+from napari_crii.session.journal import to_entry
+from napari_crii.session.journal_seal import verify_seal
+from napari_crii.session.project_folder import JOURNAL, make_journal, require_project
 from napari_crii.session.scan_files import CARD
 
 
@@ -40,8 +41,7 @@ def salvage(damaged: Path, new: Path) -> Salvaged:
     ProjectError
         If there is no project, not one entry is intact, or the new folder is not empty.
     """
-    if not (damaged / JOURNAL).is_file():
-        raise ProjectError(f"{damaged} is no project: it holds no {JOURNAL}")
+    require_project(damaged)
     if new.exists() and any(new.iterdir()):
         raise ProjectError(f"{new} is not empty: choose a new folder")
     entries, damage = _intact(damaged / JOURNAL)
@@ -50,17 +50,14 @@ def salvage(damaged: Path, new: Path) -> Salvaged:
     new.mkdir(parents=True, exist_ok=True)
     for name in (CARD, "scans", "checkpoints"):
         _copy(damaged / name, new / name)
-    journal_file.create(new / JOURNAL)
-    journal = Journal(new / JOURNAL)
-    journal.append(entries)
-    journal.close()
+    make_journal(new, entries)
     return Salvaged(len(entries), damage)
 
 
 def _intact(path: Path) -> tuple[list[Entry], str]:
     entries: list[Entry] = []
     try:
-        journal_file.verify_seal(path)
+        verify_seal(path)
         damage = ""
     except JournalError as error:
         damage = str(error)

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
-
 from napari_crii.classes import LabelClass
 from napari_crii.session.case import Case
-from napari_crii.session.correction import Correction, Provenance, SliceStatus
+from napari_crii.session.correction import Correction, SliceStatus
 from napari_crii.session.events import CaseEvent, Stood
-from napari_crii.snapshot import LabelledSlice, Snapshot
-from napari_crii.volume import Volume, neighbourhood
-
-GUARD_RING = 3
+from napari_crii.session.teaching import labelled_slice
+from napari_crii.snapshot import Snapshot
+from napari_crii.volume import Volume
 
 
 class Session:
@@ -92,7 +87,7 @@ class Session:
             self._frozen[key].add(last.number)
         return Snapshot(
             tuple(
-                self._labelled(key, case, index, neighbours)
+                labelled_slice(case, index, neighbours, patient=case.patient or key)
                 for key, case in self.cases.items()
                 for index in case.slices_with(SliceStatus.EDITED, SliceStatus.ACCEPTED)
                 if case.human.provenance[index].any()
@@ -120,27 +115,3 @@ class Session:
                 last = case.last_on(index)
                 if last is not None:
                     yield key, last
-
-    def _labelled(self, key: str, case: Case, index: int, neighbours: int) -> LabelledSlice:
-        last = case.last_on(index)
-        return LabelledSlice(
-            image=neighbourhood(case.volume, index, neighbours),
-            labels=case.human.labels[index].copy(),
-            weights=training_weights(case.human.provenance[index]),
-            stats=case.volume.intensity,
-            pixel_spacing=case.volume.pixel_spacing,
-            patient=case.patient or key,
-            replay=last is not None and last.number in case.notes.learned,
-            validation=case.validation,
-        )
-
-
-def training_weights(provenance: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return how much each pixel (H, W) counts: 1 where a human vouches, 0 elsewhere.
-
-    A ring of 3 pixels around what was drawn counts too: it was looked at and left alone.
-    """
-    drawn = provenance == Provenance.DRAWN
-    ring = ndimage.binary_dilation(drawn, iterations=GUARD_RING) if drawn.any() else drawn
-    said: NDArray[np.bool_] = (provenance != Provenance.UNTOUCHED) | ring
-    return said.astype(np.float32)

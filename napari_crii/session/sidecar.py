@@ -10,9 +10,10 @@ import numpy as np
 
 from napari_crii.session.correction import Act, Correction, Provenance, SliceStatus
 from napari_crii.session.events import Signed
-from napari_crii.session.progress import case_progress, slice_progress, unseen_slices
+from napari_crii.session.progress import case_progress, slice_progress
 from napari_crii.session.reading import Reading
 from napari_crii.session.records import CaseRecord, Records
+from napari_crii.session.signing import unseen_slices
 
 FORMAT = 1
 _CONFIRMING = (Act.ACCEPT_SLICE, Act.ACCEPT_PATCH, Act.SEED)

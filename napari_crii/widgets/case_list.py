@@ -20,9 +20,10 @@ from napari_crii.errors import CriiError
 from napari_crii.session import Case, SliceStatus
 from napari_crii.session.events import Signed
 from napari_crii.session.notes import CaseNotes
-from napari_crii.session.progress import CaseOverview, overview, sign_off, unseen_slices
+from napari_crii.session.progress import CaseOverview, overview
 from napari_crii.session.project import Project
 from napari_crii.session.records import CaseRecord
+from napari_crii.session.signing import sign_off, unseen_slices
 from napari_crii.widgets import _questions
 from napari_crii.widgets._builders import button, group, row, words_label
 from napari_crii.widgets.controller import AssistantController

@@ -19,7 +19,8 @@ from napari_crii.errors import CriiError, ProjectError
 from napari_crii.session import Case, Session
 from napari_crii.session.journal import Listener, Saved
 from napari_crii.session.moving import Move, begin_move
-from napari_crii.session.project import JOURNAL, Project
+from napari_crii.session.project import Project
+from napari_crii.session.project_folder import JOURNAL
 from napari_crii.volume import Volume
 from napari_crii.widgets.background import Background, Failed, Gate
 

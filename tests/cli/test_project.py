@@ -10,7 +10,8 @@ import pytest
 
 from napari_crii.io import read_mask, write_mask
 from napari_crii.metrics import dice
-from napari_crii.session.project import JOURNAL, Project
+from napari_crii.session.project import Project
+from napari_crii.session.project_folder import JOURNAL
 
 COMMANDS = ("new", "add", "status", "verify", "salvage", "export", "import", "sign", "agree")
 

@@ -24,9 +24,10 @@ from napari_crii.checkpoint import load_checkpoint, save_checkpoint
 from napari_crii.checkpoint_info import read_checkpoint_info
 from napari_crii.classes import numbered_classes
 from napari_crii.errors import CheckpointError, JournalError, TrainingError
-from napari_crii.session import Case, journal_file
+from napari_crii.session import Case, journal_file, journal_seal
 from napari_crii.session.journal import Journal
-from napari_crii.session.project import JOURNAL, Project
+from napari_crii.session.project import Project
+from napari_crii.session.project_folder import JOURNAL
 from napari_crii.snapshot import load_snapshot, save_snapshot
 from tests.factories import noise_scan, small_checkpoint
 from tests.faults.frame import Verdict, main
@@ -46,7 +47,7 @@ def check(seed: int, folder: Path) -> Verdict:
     path = folder / JOURNAL
     path.write_bytes(flipped)
     if kind == "journal":
-        shutil.copyfile(_folder() / "p" / f"{JOURNAL}.sha256", journal_file.seal_path(path))
+        shutil.copyfile(_folder() / "p" / f"{JOURNAL}.sha256", journal_seal.seal_path(path))
     refused = _refused(kind, path)
     fault = "" if refused else "taken"
     if not refused and kind.endswith("crash"):
@@ -58,7 +59,7 @@ def check(seed: int, folder: Path) -> Verdict:
 def _harm(path: Path) -> str:
     """Return what a flip that was not refused did, now or once work went on; else nothing."""
     # Asking whether it is refused sealed the journal, with the flipped bit in it.
-    journal_file.unseal(path)
+    journal_seal.unseal(path)
     if _entries(path) != _entries_before():
         return "an entry changed"
     scan = noise_scan(0, SHAPE)

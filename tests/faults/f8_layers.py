@@ -9,6 +9,7 @@ nobody listens. After every operation the layers must show what the shadow says.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -22,12 +23,14 @@ from napari.utils.interactions import (
     mouse_release_callbacks,
 )
 from numpy.typing import NDArray
+from qtpy.QtCore import QCoreApplication
 
 from napari_crii._layers import image_layer
 from napari_crii.classes import numbered_classes
 from napari_crii.widgets.drawing import take_drawn
 from napari_crii.widgets.layer_binding import LayerBinding, Strokes
-from tests.faults.f8 import CLASSES, OPERATIONS, SHAPE, Run, State
+from tests.faults.f8_run import CLASSES, OPERATIONS, Run
+from tests.faults.f8_shadow import SHAPE, State
 
 LAYER_OPERATIONS = (
     *("stroke", "stroke", "stroke", "script", "script", "napari_undo", "napari_redo", "turn"),
@@ -36,6 +39,15 @@ LAYER_OPERATIONS = (
 SPACING = (5.0, 0.7, 1.3)
 KINDS = (np.uint8, np.int16, np.uint16, np.int32, np.int64)
 Brush = Callable[[Labels], None]
+
+
+@cache
+def qt_application() -> QCoreApplication:
+    """Return the application without which Qt complains of every timer; it needs no display.
+
+    For a program of its own: a test session makes the one it needs.
+    """
+    return QCoreApplication.instance() or QCoreApplication([])
 
 
 class LayerRun(Run):

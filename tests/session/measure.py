@@ -20,7 +20,8 @@ from napari_crii.classes import numbered_classes
 from napari_crii.geometry import Geometry
 from napari_crii.session import Case
 from napari_crii.session.journal import Listener, Saved
-from napari_crii.session.project import JOURNAL, Project
+from napari_crii.session.project import Project
+from napari_crii.session.project_folder import JOURNAL
 from napari_crii.volume import Volume
 from tests.faults.frame import say
 

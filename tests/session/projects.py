@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from napari_crii.classes import numbered_classes
-from napari_crii.session import Case
+from napari_crii.patches import Box, Patch, Reason
+from napari_crii.session import Case, Proposal
 from napari_crii.session.journal import Listener
 from napari_crii.session.project import Project
 from napari_crii.volume import Volume
 from tests.factories import noise_scan
 
 SHAPE = (4, 18, 23)
+PATCH = Patch(1, Box(2, 4, 9, 14), 0.4, Reason.REGION)
 
 
 def new_project(folder: Path) -> Path:
@@ -29,6 +31,12 @@ def scan(seed: int = 0, axis: int = 0) -> Volume:
     """Return one of several different scans."""
     volume = noise_scan(axis, SHAPE)
     return Volume(volume.array + np.int16(seed), volume.geometry, "noise")
+
+
+def proposal(index: int, label: int = 2, checkpoint: str = "w1") -> Proposal:
+    labels = np.zeros(SHAPE[1:], dtype=np.uint8)
+    labels[3:12, 5:15] = label
+    return Proposal(index, labels, np.zeros(SHAPE[1:], dtype=np.uint8), (), checkpoint)
 
 
 def stroke(case: Case, index: int, row: int, column: int, label: int = 1) -> None:

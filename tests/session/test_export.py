@@ -13,9 +13,9 @@ from napari_crii.errors import ProjectError
 from napari_crii.io import read_mask, write_map
 from napari_crii.io.consensus import staple
 from napari_crii.session.export import Layout, export
-from napari_crii.session.progress import sign_off
 from napari_crii.session.project import Project
 from napari_crii.session.proposals import Proposal
+from napari_crii.session.signing import sign_off
 from napari_crii.volume import Volume, to_slices
 from tests.conftest import make_oblique
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from napari_crii.errors import JournalError
 from napari_crii.patches import Box
-from napari_crii.session import Act, Correction, SliceStatus, journal_file
+from napari_crii.session import Act, Correction, SliceStatus, journal_file, journal_seal
 from napari_crii.session.correction import SliceState
 from napari_crii.session.entries import entry_of, event_of, make_entry
 from napari_crii.session.events import Acted, Signed, Stood
@@ -31,7 +31,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def change(path: Path, statement: str) -> None:
-    journal_file.unseal(path)
+    journal_seal.unseal(path)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(statement)
         connection.commit()
@@ -112,7 +112,7 @@ def test_an_index_that_leads_to_other_rows_is_noticed_without_a_seal(path: Path)
     journal = Journal(path)
     journal.append([make_entry("setting", "a-reader", {"name": "n", "value": 1})] * 3)
     journal.close()
-    journal_file.unseal(path)
+    journal_seal.unseal(path)
     with closing(journal_file.connect(path, read_only=True)) as connection:
         query = "SELECT rootpage FROM sqlite_master WHERE name = 'of_reading'"
         (page,) = connection.execute(query).fetchone()
@@ -134,7 +134,7 @@ def test_a_sealed_journal_does_not_open_when_any_byte_differs(path: Path) -> Non
     path.write_bytes(content)
     with pytest.raises(JournalError, match="not as it was when it was closed"):
         Journal(path)
-    assert journal_file.seal_path(path).exists()
+    assert journal_seal.seal_path(path).exists()
 
 
 def test_every_commit_waits_for_the_disk(path: Path) -> None:

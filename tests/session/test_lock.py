@@ -48,9 +48,9 @@ def test_what_a_crash_cut_short_is_rolled_back_even_for_a_reader(tmp_path: Path)
     program = f"""
 import os, sqlite3
 from pathlib import Path
-from napari_crii.session import journal_file
+from napari_crii.session import journal_file, journal_seal
 path = Path({str(folder / "journal.sqlite")!r})
-journal_file.unseal(path)
+journal_seal.unseal(path)
 connection = journal_file.connect(path)
 connection.execute("PRAGMA cache_size = 1")
 connection.execute("BEGIN IMMEDIATE")

@@ -8,12 +8,15 @@ import pytest
 from napari_crii.classes import LabelClass
 from napari_crii.errors import JournalError, ProjectError
 from napari_crii.geometry import Geometry
-from napari_crii.session import Proposal, Session
+from napari_crii.session import Proposal, Session, journal_file
+from napari_crii.session import journal as journal_module
 from napari_crii.session import moving as moving_module
+from napari_crii.session.journal import Journal
 from napari_crii.session.moving import begin_move, save_as_project
 from napari_crii.session.project import Project
 from napari_crii.volume import Volume
-from tests.faults import f8
+from tests.faults import f8_run
+from tests.faults.f8_shadow import Shadow
 
 CLASSES = tuple(
     LabelClass(i, name, color)
@@ -21,14 +24,14 @@ CLASSES = tuple(
 )
 
 
-class MemoryRun(f8.Run):
+class MemoryRun(f8_run.Run):
     """The random operations of F8 on a session in memory, which becomes a project later."""
 
     def __init__(self, folder, seed):
         self.folder = folder
         self.rng = np.random.default_rng(seed)
-        self.scans = [self._scan(number) for number in range(f8.CASES)]
-        self.shadows = [f8.Shadow() for _ in range(f8.CASES)]
+        self.scans = [f8_run.scan(number) for number in range(f8_run.CASES)]
+        self.shadows = [Shadow() for _ in range(f8_run.CASES)]
         self.locked = set()
         self.current = 0
         self.session = Session(CLASSES, "r")
@@ -38,7 +41,7 @@ class MemoryRun(f8.Run):
         if hasattr(self, "project"):
             super().do_lock()
             return
-        self.locked = {c for c in range(1, f8.CLASSES) if self.rng.random() < 0.15}
+        self.locked = {c for c in range(1, f8_run.CLASSES) if self.rng.random() < 0.15}
         for case in self.cases:
             case.lock(self.locked)
 
@@ -114,7 +117,7 @@ def test_looks_of_classes_notes_readers_and_proposals_come_along(session, scan, 
 def test_scans_of_which_the_network_may_have_learnt_never_validate(tmp_path):
     session = Session(CLASSES)
     for number in range(3):
-        case = session.open(f8.Run._scan(number))
+        case = session.open(f8_run.scan(number))
         case.accept_slice(0)
     session.snapshot()
     session.mark_learned()
@@ -163,3 +166,107 @@ def test_what_does_not_read_back_is_not_called_moved(session, scan, tmp_path, mo
     session.open(scan).undo()
     with save_as_project(session, tmp_path / "q") as project:
         assert len(project.session.open(scan).corrections) == 2
+
+
+def full_disk(*arguments):
+    raise OSError(28, "No space left on device")
+
+
+def fails_to_read_back(monkeypatch):
+    monkeypatch.setattr(moving_module, "_numbers", lambda work: id(work))
+
+
+def fails_to_save_a_case(monkeypatch):
+    real, wait = journal_module.insert, Journal.wait
+
+    def insert(connection, rows):
+        (full_disk if any(row[1] == "acted" for row in rows) else real)(connection, rows)
+
+    monkeypatch.setattr(journal_module, "insert", insert)
+    monkeypatch.setattr(Journal, "wait", lambda self, *a, **k: wait(self, timeout=0.2))
+
+
+def fails_to_save_the_first_entry(monkeypatch):
+    wait = Journal.wait
+    monkeypatch.setattr(journal_module, "insert", full_disk)
+    monkeypatch.setattr(Journal, "wait", lambda self, *a, **k: wait(self, timeout=0.2))
+
+
+def fails_to_lay_out_the_journal(monkeypatch):
+    monkeypatch.setattr(journal_file, "connect", full_disk)
+
+
+@pytest.mark.parametrize(
+    "fail",
+    [
+        fails_to_read_back,
+        fails_to_save_a_case,
+        fails_to_save_the_first_entry,
+        fails_to_lay_out_the_journal,
+    ],
+)
+def test_a_move_that_fails_leaves_nothing_and_work_goes_on(
+    session, scan, tmp_path, monkeypatch, fail
+):
+    case = session.open(scan)
+    before = (case.human.labels.copy(), case.human.provenance.copy(), list(case.corrections))
+    heard = {key: list(events) for key, events in session.heard.items()}
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "empty", tmp_path / "new" / "inner" / "p"):
+        with monkeypatch.context() as patch:
+            fail(patch)
+            with pytest.raises(JournalError):
+                save_as_project(session, folder)
+    assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
+    assert session.in_memory
+    assert session.heard == heard
+    assert session.open(scan) is case
+    assert not case.read_only
+    assert np.array_equal(case.human.labels, before[0])
+    assert np.array_equal(case.human.provenance, before[1])
+    assert list(case.corrections) == before[2]
+    case.draw(0, np.full((5, 6), 3))
+    with save_as_project(session, tmp_path / "empty"):
+        case.undo()
+    with Project.open(tmp_path / "empty") as project:
+        again = project.session.open(scan)
+        assert np.array_equal(again.human.labels, before[0])
+        assert again.redo() is not None
+
+
+def test_what_others_put_into_the_folder_meanwhile_stays(session, tmp_path, monkeypatch):
+    folder = tmp_path / "p"
+
+    def disagree(*arguments):
+        (folder / "note.txt").write_text("x")
+        raise JournalError("it did not read back the same")
+
+    monkeypatch.setattr(moving_module, "_require_same", disagree)
+    with pytest.raises(JournalError):
+        save_as_project(session, folder)
+    assert [path.name for path in folder.iterdir()] == ["note.txt"]
+
+
+@pytest.mark.parametrize("stays_open", [True, False])
+def test_a_project_in_which_somebody_else_works_by_now_is_left_alone(
+    session, scan, tmp_path, monkeypatch, stays_open
+):
+    others, folder = [], tmp_path / "p"
+    real = Project.create
+
+    def create(*arguments):
+        real(*arguments)
+        others.append(Project.open(folder, "eve"))
+        others[0].session.open(scan).accept_slice(2)
+        others[0].wait()
+        if not stays_open:
+            others[0].close()
+
+    monkeypatch.setattr(Project, "create", create)
+    with pytest.raises(ProjectError):
+        save_as_project(session, folder)
+    assert session.in_memory
+    others[0].close()
+    with Project.open(folder) as project:
+        assert not project.read_only
+        assert [c.reader for c in project.session.open(scan).corrections] == ["eve"] * 2

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from napari_crii.errors import JournalError, ProjectError
-from napari_crii.session import Case, journal_file
+from napari_crii.session import Case, journal_seal
 from napari_crii.session.agreement import agreement
-from napari_crii.session.progress import sign_off
 from napari_crii.session.project import Project
 from napari_crii.session.salvage import salvage
+from napari_crii.session.signing import sign_off
 from tests.session.projects import new_project, opened, same_work, scan, stroke
 
 
@@ -54,7 +54,7 @@ def test_all_before_the_damage_is_salvaged_with_its_undo(folder: Path, tmp_path:
     wanted = Case(scan(), 3)
     for row in range(3):
         stroke(wanted, 0, 2 * row, 3)
-    journal_file.unseal(folder / "journal.sqlite")
+    journal_seal.unseal(folder / "journal.sqlite")
     with closing(sqlite3.connect(folder / "journal.sqlite")) as connection:
         statement = "UPDATE entries SET blob = x'00' WHERE head LIKE '%\"number\":4%'"
         assert connection.execute(statement).rowcount == 1

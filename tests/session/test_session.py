@@ -8,7 +8,7 @@ import pytest
 from napari_crii.classes import numbered_classes
 from napari_crii.patches import Box, Patch, Reason
 from napari_crii.session import Case, Provenance, Session
-from napari_crii.session.session import training_weights
+from napari_crii.session.teaching import training_weights
 from tests.factories import noise_scan
 
 SHAPE = (4, 18, 23)
