@@ -25,7 +25,8 @@ from napari_crii.widgets.learning import Learning, LearningPlan
 from napari_crii.widgets.looking import Looking
 from napari_crii.widgets.proposing import Answers, Proposing
 from napari_crii.widgets.review import Review, to_propose
-from napari_crii.widgets.sitting import Sitting, as_sentence, open_case
+from napari_crii.widgets.sentences import as_sentence, reason_of
+from napari_crii.widgets.sitting import Sitting, open_case
 from napari_crii.widgets.state import (
     AssistantState,
     case_in_words,
@@ -373,7 +374,7 @@ class AssistantController(QObject):
 
     def _on_failure(self, error: BaseException) -> None:
         self.opening = None
-        self.say(str(error) or type(error).__name__, True)
+        self.say(reason_of(error), True)
 
     def say(self, message: str, is_error: bool = False, **parts: object) -> None:
         """Put a sentence in the status line."""
