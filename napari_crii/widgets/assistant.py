@@ -27,6 +27,7 @@ from napari_crii.classes import LabelClass
 from napari_crii.errors import CriiError
 from napari_crii.io.kinds import MASK_SUFFIXES
 from napari_crii.widgets._builders import button, group, row, show_progress, words_label
+from napari_crii.widgets.case_layers import DISAGREEMENT, HUMAN, PROPOSAL
 from napari_crii.widgets.case_list import CaseList
 from napari_crii.widgets.class_list import ClassEditing, ClassList
 from napari_crii.widgets.controller import AssistantController
@@ -34,7 +35,6 @@ from napari_crii.widgets.first_reading import FirstReading
 from napari_crii.widgets.forms import Choice, SaveForm, TaskForm
 from napari_crii.widgets.importing import MaskImport
 from napari_crii.widgets.keymap import shown_key
-from napari_crii.widgets.layer_binding import DISAGREEMENT, HUMAN, PROPOSAL
 from napari_crii.widgets.layers import can_be_annotated, known_digest, volume_of
 from napari_crii.widgets.opening import ScanOpening
 from napari_crii.widgets.patches_layer import REASON_COLORS

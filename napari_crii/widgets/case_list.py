@@ -152,7 +152,7 @@ class CaseList:
     @property
     def _slice(self) -> int:
         binding = self._controller.binding
-        return -1 if binding is None else binding.current_slice
+        return -1 if binding is None else binding.slices.current
 
     def _on_click(self, item: QTreeWidgetItem, _column: int) -> None:
         name = item.text(0)

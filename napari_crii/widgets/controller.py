@@ -19,8 +19,9 @@ from napari_crii.session.project import Project
 from napari_crii.widgets._compat import camera_of
 from napari_crii.widgets.background import Background
 from napari_crii.widgets.drawing import step_history, take_drawn, why_not_acceptable
+from napari_crii.widgets.drawn_slices import Strokes
 from napari_crii.widgets.keymap import bind_keys, unbind_keys
-from napari_crii.widgets.layer_binding import LayerBinding, Strokes
+from napari_crii.widgets.layer_binding import LayerBinding
 from napari_crii.widgets.learning import Learning, LearningPlan
 from napari_crii.widgets.looking import Looking
 from napari_crii.widgets.proposing import Answers, Proposing
@@ -131,7 +132,7 @@ class AssistantController(QObject):
         if patch is not None:
             side = min(self.case.shape[1:])
             zoom = self._fit_zoom * min(ZOOM_ON_PATCH, max(1.0, side / 80))
-            self.binding.go_to(patch, zoom)
+            self.binding.slices.go_to(patch, zoom)
         self._show_patches()
 
     def accept_patch(self) -> None:
@@ -154,7 +155,7 @@ class AssistantController(QObject):
         if refusal := why_not_acceptable(self.case, self.binding):
             self.say(refusal, True)
             return
-        index = self.binding.current_slice
+        index = self.binding.slices.current
         self.case.accept_slice(index)
         self._after_act(index)
         self.say(f"Slice {index + 1} accepted.")
@@ -306,7 +307,7 @@ class AssistantController(QObject):
         if self._checkpoint is None:
             self.say("This network knows nothing yet: draw and accept a slice first.", True)
             return
-        wanted = to_propose(self.case, self.binding.current_slice, whole_volume)
+        wanted = to_propose(self.case, self.binding.slices.current, whole_volume)
         if not wanted:
             self.say("A human has touched this already; proposals leave it alone.")
             return
@@ -391,8 +392,8 @@ class AssistantController(QObject):
             **parts,  # type: ignore[arg-type]
         )
         if self.case is not None and self.binding is not None and self.review is not None:
-            at = self.binding.current_slice
-            self.looking.at(self.case, at if self.binding.slices_on_display else None)
+            at = self.binding.slices.current
+            self.looking.at(self.case, at if self.binding.slices.on_display else None)
             state = case_in_words(state, self.case, at, self.review.patches, self.review.current)
         if state != self._state:
             self._state = state
