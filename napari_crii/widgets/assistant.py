@@ -73,7 +73,7 @@ class CriiAssistant(QScrollArea):
         self._save_form = SaveForm()
         self.opening = ScanOpening(
             self,
-            lambda: ScanLayer(napari_viewer, self.controller.view),
+            lambda: ScanLayer(napari_viewer, self.controller.upright),
             self._on_opened,
             self.controller.say,
         )

@@ -15,12 +15,13 @@ from qtpy.QtCore import QTimer
 
 from napari_crii.classes import LabelClass
 from napari_crii.session import Case, SliceStatus
-from napari_crii.volume import Volume
 from napari_crii.widgets import garbage
 from napari_crii.widgets.case_layers import class_colormap, make_layers, view_grid, write_slice
 from napari_crii.widgets.drawn_slices import DrawnSlices, Strokes
 from napari_crii.widgets.patches_layer import PatchesLayer
 from napari_crii.widgets.slices_in_view import SlicesInView
+
+STAGE_MS = 15
 
 
 class LayerBinding:
@@ -55,17 +56,22 @@ class LayerBinding:
         self._stale: set[Layer] = set()
         self._turn = _once(self._draw_anew)
         self._waiting = list(self.layers)
+        self._released = False
         viewer.layers.events.removed.connect(self._on_removed)
         for index in range(case.shape[0]):
             if case.proposals.has(index) or case.status(index) is not SliceStatus.UNTOUCHED:
                 self.show_slice(index)
 
-    @property
-    def volume(self) -> Volume:
-        """The scan."""
-        return self._case.volume
+    def add_in_turns(self, then: Callable[[], None]) -> None:
+        """Add one layer per turn of the event loop: four at once would stop the window."""
+        if self._released:
+            return
+        if self._add_next():
+            QTimer.singleShot(STAGE_MS, lambda: self.add_in_turns(then))
+            return
+        then()
 
-    def add_next(self) -> bool:
+    def _add_next(self) -> bool:
         """Add the next of our layers to the viewer, from the bottom up; False: all are ready."""
         if self._waiting:
             self._viewer.add_layer(self._waiting.pop())
@@ -95,6 +101,7 @@ class LayerBinding:
 
     def release(self) -> None:
         """Leave the layers as they are and no longer listen to them."""
+        self._released = True
         garbage.take_back()
         self._turn.stop()
         self.patches.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,14 +24,6 @@ from napari_crii.widgets.wish import Wish, name_reader, open_project
 
 LAST_CASE = "last_case"
 _T = TypeVar("_T")
-
-
-def open_case(session: Session, volume: Volume) -> Case:
-    """Open a scan, with all that takes long about it."""
-    # napari imports it for the features of the first layer, on the window's thread.
-    importlib.import_module("pandas")
-    _ = volume.intensity
-    return session.open(volume)
 
 
 def _named(classes: tuple[LabelClass, ...]) -> list[tuple[int, str]]:
