@@ -256,7 +256,9 @@ class CriiAssistant(QScrollArea):
         self._learns = QCheckBox("Learn when I accept a slice")
         self._learns.setChecked(self.controller.learns_on_accept)
         self._learns.toggled.connect(self._on_learns)
-        self._stop = button("Stop", "Discard what is being learnt", self.controller.learning.stop)
+        self._stop = button(
+            "Stop", "Discard what is being learnt", self.controller.network.learning.stop
+        )
         self._learning = QProgressBar()
         self._learning_words = words_label()
         return group(

@@ -9,21 +9,21 @@ from pathlib import Path
 import numpy as np
 from napari.components import ViewerModel
 from numpy.typing import NDArray
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from napari_crii.errors import CriiError
 from napari_crii.io import write_mask
-from napari_crii.session import Case, Proposal, Session
+from napari_crii.session import Case, Session
 from napari_crii.session.project import Project
 from napari_crii.widgets.background import Background
 from napari_crii.widgets.case_opening import Attendance, CaseOpening
 from napari_crii.widgets.drawing import step_history, take_drawn, why_not_acceptable
 from napari_crii.widgets.drawn_slices import Strokes
 from napari_crii.widgets.layer_binding import LayerBinding
-from napari_crii.widgets.learning import Learning, LearningPlan
+from napari_crii.widgets.learning import LearningPlan
 from napari_crii.widgets.looking import Looking
-from napari_crii.widgets.proposing import Answers, Proposing
-from napari_crii.widgets.review import Review, to_propose
+from napari_crii.widgets.network_at_work import Audience, NetworkAtWork
+from napari_crii.widgets.review import Review
 from napari_crii.widgets.sentences import as_sentence, reason_of
 from napari_crii.widgets.sitting import Sitting
 from napari_crii.widgets.state import (
@@ -51,14 +51,13 @@ class AssistantController(QObject):
         super().__init__(parent)
         self._viewer = viewer
         self.learns_on_accept = True
-        self._checkpoint: Path | None = None
         self._state = AssistantState()
         self._background = Background(self._on_failure, self)
-        answers = Answers(self._on_proposal, self._on_proposed, lambda said: self.say(said, True))
-        self.proposing = Proposing(answers, self)
-        self.learning = Learning(self._refresh, self._on_published, self)
         self.sitting = Sitting(self._refresh, self.say, self)
         self.looking = Looking(self)
+        audience = Audience(self._refresh, self._renew_patches, self._on_published, self.say)
+        self.network = NetworkAtWork(self.sitting, lambda: self._cases.shown, audience, self)
+        self.network.proposed.connect(self.proposed)
         self._cases = CaseOpening(viewer, self.sitting, self._background, self._attendance())
         viewer.dims.events.current_step.connect(self._on_step)
 
@@ -108,11 +107,11 @@ class AssistantController(QObject):
 
     def propose(self, task: Task, whole_volume: bool) -> None:
         """Propose the slice on display, or every slice nobody touched, that one first."""
-        self.open(task, lambda: self._propose(whole_volume))
+        self.open(task, lambda: self.network.propose(whole_volume))
 
     def cancel_proposals(self) -> None:
         """Stop proposing; what has arrived stays."""
-        self.proposing.cancel()
+        self.network.proposing.cancel()
         self.say("Stopped proposing.")
 
     def go(self, step: int) -> None:
@@ -160,14 +159,7 @@ class AssistantController(QObject):
 
     def learn(self, plan: LearningPlan | None = None) -> None:
         """Start a fine-tuning tick, unless one is at work or nothing is new."""
-        session = self.sitting.learnable()
-        if session is None or self.learning.running:
-            return
-        chosen = plan or LearningPlan(self._checkpoint)
-        try:
-            self.learning.start(session, chosen, self.proposing.folder)
-        except CriiError as error:
-            self.say(str(error), True)
+        self.network.learn(plan)
 
     def seed(self, slices: Mapping[int, NDArray[np.integer]]) -> None:
         """Enter an expert's finished masks (H, W) of some slices; `LockedError`: none is."""
@@ -214,7 +206,7 @@ class AssistantController(QObject):
         shown = self._cases.shown
         if shown is not None:
             take_drawn(shown.case, shown.binding, everywhere=True)
-        for part in (self._cases, self.looking, self.learning, self.proposing, self._background):
+        for part in (self._cases, self.looking, self.network, self._background):
             part.close()
 
     def _may_act(self) -> bool:
@@ -239,7 +231,7 @@ class AssistantController(QObject):
             strokes=Strokes(self._begin, self.sync, self._on_lost),
             actions=actions,
             take=self.sync,
-            added=self.proposing.open_scan,
+            added=self.network.proposing.open_scan,
             ready=self._on_ready,
             left=self._on_left,
             say=self.say,
@@ -248,9 +240,7 @@ class AssistantController(QObject):
     def _on_ready(self, task: Task, before: Task | None) -> None:
         """Take the task's weights, where others were chosen before; tell of the case."""
         if before is None or before.checkpoint != task.checkpoint:
-            self._checkpoint = task.checkpoint
-            if task.checkpoint is not None:
-                self.proposing.use_checkpoint(task.checkpoint)
+            self.network.use(task.checkpoint)
         assert self.case is not None
         self.sitting.note_case(self.case)
         ready = replace(self._state, message="Ready.", is_error=False)
@@ -259,7 +249,7 @@ class AssistantController(QObject):
 
     def _on_left(self) -> None:
         """Stop what is on its way for a case that is no longer on display."""
-        self.proposing.cancel()
+        self.network.proposing.cancel()
         self.looking.at(None, None)
         empty = replace(self._state, scan="", slice="", patch="")
         self._refresh(replace(empty, has_case=False, has_patches=False))
@@ -270,43 +260,7 @@ class AssistantController(QObject):
         if case is not None and not case.read_only and case.take(index) is not None:
             self._after_act(index)
 
-    def _propose(self, whole_volume: bool) -> None:
-        shown = self._cases.shown
-        if shown is None:
-            return
-        if self._checkpoint is None:
-            self.say("This network knows nothing yet: draw and accept a slice first.", True)
-            return
-        wanted = to_propose(shown.case, shown.current_slice, whole_volume)
-        if not wanted:
-            self.say("A human has touched this already; proposals leave it alone.")
-            return
-        self.proposing.ask(shown.case.volume, wanted)
-        self.say("Proposing.")
-
-    def _on_proposal(self, proposal: Proposal) -> None:
-        """Show a slice's proposal, unless a human was faster."""
-        shown = self._cases.shown
-        if shown is None:
-            return
-        if shown.case.publish(proposal):
-            shown.binding.show_slice(proposal.slice)
-        self._refresh()
-        if self.proposing.progress.done == 1:
-            # In a turn of its own: together with the slice it would stop the window.
-            QTimer.singleShot(0, self._renew_patches)
-
-    def _on_proposed(self, seconds: float) -> None:
-        self._renew_patches()
-        self.say(f"Proposed in {seconds:.1f} s.")
-        self.proposed.emit()
-
-    def _on_published(self, checkpoint: Path) -> None:
-        """Use new weights, keep them in the project, and refresh what nobody touched."""
-        self.sitting.keep_weights(checkpoint)
-        self._checkpoint = checkpoint
-        self.proposing.use_checkpoint(checkpoint)
-        self._propose(whole_volume=True)
+    def _on_published(self) -> None:
         if self.learns_on_accept:
             self.learn()
 
@@ -353,9 +307,9 @@ class AssistantController(QObject):
         state = replace(
             self._state if entered is None else entered,
             project=self.sitting.words,
-            learned=self.learning.words,
-            learning=self.learning.progress,
-            proposing=self.proposing.progress,
+            learned=self.network.learning.words,
+            learning=self.network.learning.progress,
+            proposing=self.network.proposing.progress,
         )
         shown = self._cases.shown
         if shown is not None:
