@@ -30,6 +30,12 @@ def words_label(text: str = "") -> QLabel:
     return made
 
 
+def show_words(label: QLabel, words: str) -> None:
+    """Show words; a label without any takes no room."""
+    label.setText(words)
+    label.setVisible(bool(words))
+
+
 def row(*widgets: QWidget) -> QWidget:
     """Return widgets side by side."""
     made = QWidget()

@@ -19,7 +19,7 @@ from napari_crii.session.progress import CaseOverview, overview, sign_off
 from napari_crii.session.project import Project
 from napari_crii.session.records import CaseRecord
 from napari_crii.widgets import _questions
-from napari_crii.widgets._builders import button, group, row, words_label
+from napari_crii.widgets._builders import button, group, row, show_words, words_label
 from napari_crii.widgets.case_words import (
     CaseLine,
     line_of,
@@ -115,9 +115,7 @@ class CaseList:
 
     def _render_buttons(self, project: Project) -> None:
         case = self._controller.case
-        words = "" if case is None else notes_in_words(case.notes)
-        self._words.setText(words)
-        self._words.setVisible(bool(words))
+        show_words(self._words, "" if case is None else notes_in_words(case.notes))
         may_act = case is not None and not case.read_only
         self.flag.setEnabled(may_act)
         self.sign.setEnabled(may_act)

@@ -78,7 +78,7 @@ def test_learning_that_is_stopped_leaves_the_network_as_it_was(open_window, engi
     window.controller.learn(LearningPlan(weights, iterations=100_000))
     window.until(lambda: window.controller.state.learning.total == 100_000)
     (trainer,) = children()
-    window.assistant._stop.click()
+    window.assistant.learning_group.stop.click()
     window.until(lambda: not window.controller.state.learning.running)
     assert window.controller.state.learned == "Learning was stopped. The network is as it was."
     assert engine.last.checkpoints == [weights]

@@ -99,6 +99,6 @@ def test_the_save_button_completes_a_name(window, tmp_path, monkeypatch):
     for chosen, written in (("", []), ("a", ["a.nii.gz"]), ("b.nii", ["a.nii.gz", "b.nii"])):
         answer = str(tmp_path / chosen) if chosen else ""
         monkeypatch.setattr(ask, lambda *_, answer=answer: (answer, ""))
-        window.assistant._save.click()
+        window.assistant.save_group.save.click()
         window.until(lambda: not window.status.startswith("Saving"))
         assert sorted(p.name for p in tmp_path.glob("*.nii*")) == written
