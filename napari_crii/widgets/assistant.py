@@ -8,14 +8,14 @@ from pathlib import Path
 
 from napari.layers import Image
 from napari.viewer import Viewer
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication, QFileDialog, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QFileDialog, QVBoxLayout, QWidget
 
 from napari_crii._layers import VOLUME_KEY, LayerData
 from napari_crii._resources import resource
 from napari_crii.classes import LabelClass
 from napari_crii.errors import CriiError
 from napari_crii.io.kinds import MASK_SUFFIXES
+from napari_crii.widgets._builders import scrolled
 from napari_crii.widgets.case_list import CaseList
 from napari_crii.widgets.controller import AssistantController
 from napari_crii.widgets.dock_groups import (
@@ -40,7 +40,7 @@ from napari_crii.widgets.task import Task
 SHIPPED_CHECKPOINT = "crii-lv-cine-mri.safetensors"
 
 
-class CriiAssistant(QScrollArea):
+class CriiAssistant(QWidget):
     """Propose, check, correct, learn and save, in the order of the work.
 
     Parameters
@@ -142,22 +142,15 @@ class CriiAssistant(QScrollArea):
         self.learning_group = LearningGroup(controller)
         self.save_group = SaveGroup(self._save_file)
         patches, status = PatchGroup(controller), StatusLine()
-        self._parts = (
-            *(self.project_row, scan, propose, patches, self.slice_group),
-            *(self.learning_group, self.save_group, status),
-        )
-        content = QWidget()
-        layout = QVBoxLayout(content)
-        layout.setContentsMargins(6, 6, 6, 6)
-        layout.setSpacing(4)
-        for part in self._parts:
-            layout.addWidget(part.box)
-        layout.insertWidget(1, self.cases.box)
-        layout.addStretch(1)
-        self.setWidget(content)
-        self.setWidgetResizable(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setMinimumWidth(340)
+        groups = (scan, propose, patches, self.slice_group, self.learning_group, self.save_group)
+        self._parts = (status, self.project_row, *groups)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        boxes = (self.project_row.box, self.cases.box, *(one.box for one in groups))
+        layout.addWidget(scrolled(*boxes), 1)
+        # Below what scrolls, so that a sentence is seen wherever the click was.
+        layout.addWidget(status.box)
 
     def _render(self) -> None:
         """Show the controller's state."""

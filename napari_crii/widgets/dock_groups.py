@@ -213,6 +213,7 @@ class StatusLine:
     def __init__(self) -> None:
         self._words = words_label()
         self._words.setObjectName("crii_status")
+        self._words.setContentsMargins(6, 3, 6, 3)
         self.box: QWidget = self._words
 
     def render(self, state: AssistantState) -> None:
