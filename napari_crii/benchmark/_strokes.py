@@ -30,7 +30,7 @@ from napari_crii.volume import Volume
 from napari_crii.widgets.app import open_assistant
 from napari_crii.widgets.assistant import CriiAssistant
 from napari_crii.widgets.layer_binding import LayerBinding
-from napari_crii.widgets.sitting import Wish
+from napari_crii.widgets.wish import Wish
 
 SHAPE = (300, 512, 512)
 STROKES_A_ROUND = 5

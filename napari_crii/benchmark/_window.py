@@ -176,11 +176,13 @@ def _learn(viewer: Viewer, assistant: CriiAssistant, task: DemoTask, iterations:
         controller.learn(LearningPlan(task.checkpoint, iterations))
 
     def done() -> bool:
-        return not (controller.learning.running or controller.proposing.progress.running)
+        return not (
+            controller.network.learning.running or controller.network.proposing.progress.running
+        )
 
     gaps = _gaps(act, done)
     if controller.session is None or controller.session.fresh_slices():
-        said = controller.learning.words or controller.state.message
+        said = controller.network.learning.words or controller.state.message
         raise CriiError(f"the benchmark cannot go on, nothing was learnt: {said}")
     return gaps
 

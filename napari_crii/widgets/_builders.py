@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QGroupBox,
     QHBoxLayout,
     QLabel,
     QProgressBar,
     QPushButton,
+    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -30,6 +32,12 @@ def words_label(text: str = "") -> QLabel:
     return made
 
 
+def show_words(label: QLabel, words: str) -> None:
+    """Show words; a label without any takes no room."""
+    label.setText(words)
+    label.setVisible(bool(words))
+
+
 def row(*widgets: QWidget) -> QWidget:
     """Return widgets side by side."""
     made = QWidget()
@@ -49,6 +57,34 @@ def group(title: str, *widgets: QWidget) -> QGroupBox:
     for widget in widgets:
         layout.addWidget(widget)
     return made
+
+
+def scrolled(*widgets: QWidget) -> QScrollArea:
+    """Return widgets one below the other, scrolled up and down where there is no room for all.
+
+    The area is never narrower than what it holds: nothing is cut off at its side.
+    """
+    content, area = QWidget(), QScrollArea()
+    layout = QVBoxLayout(content)
+    layout.setContentsMargins(6, 6, 6, 6)
+    layout.setSpacing(4)
+    for widget in widgets:
+        layout.addWidget(widget)
+    layout.addStretch(1)
+    area.setWidget(content)
+    area.setWidgetResizable(True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    bar = area.verticalScrollBar()
+    assert bar is not None
+
+    def widen() -> None:
+        beside = bar.sizeHint().width() + 2 * area.frameWidth()
+        area.setMinimumWidth(content.minimumSizeHint().width() + beside)
+
+    # The range follows the height of the content, which another theme or layout changes as well.
+    bar.rangeChanged.connect(lambda _least, _most: widen())
+    widen()
+    return area
 
 
 def show_progress(bar: QProgressBar, progress: Progress) -> None:

@@ -11,7 +11,7 @@ from napari_crii.session.looks import restyle, restyled
 from napari_crii.widgets import _questions
 from napari_crii.widgets.controller import AssistantController
 from napari_crii.widgets.forms import TaskForm
-from napari_crii.widgets.sitting import as_sentence
+from napari_crii.widgets.sentences import as_sentence
 
 SWATCH, NAME = "crii_class_color", "crii_class_name"
 

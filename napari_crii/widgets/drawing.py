@@ -40,7 +40,7 @@ def take_drawn(case: Case, binding: LayerBinding, everywhere: bool = False) -> T
     everywhere
         Whether every slice is looked at, and not only where strokes can have been.
     """
-    drawn = dict(binding.drawn_slices(everywhere))
+    drawn = dict(binding.drawn.find(everywhere))
     if not drawn or case.read_only:
         return Taken(tuple(drawn), case.read_only if drawn else "")
     largest = max(int(labels.max()) for labels in drawn.values())
@@ -58,9 +58,9 @@ def take_drawn(case: Case, binding: LayerBinding, everywhere: bool = False) -> T
 
 def why_not_acceptable(case: Case, binding: LayerBinding) -> str:
     """Say why the slice on display cannot be accepted; ``""`` if it can."""
-    if not binding.slices_on_display:
+    if not binding.slices.on_display:
         return "Go back to the 2-D view of slices, then accept one."
-    index = binding.current_slice
+    index = binding.slices.current
     if case.status(index) is SliceStatus.UNTOUCHED and not case.proposals.has(index):
         return "Nothing is proposed or drawn on this slice yet."
     return ""
@@ -78,8 +78,8 @@ def step_history(case: Case, binding: LayerBinding, forward: bool) -> str:
     if not group:
         return "Nothing to redo." if forward else "Nothing to undo."
     slices = sorted({correction.slice for correction in group})
-    if binding.current_slice not in slices:
-        binding.turn_to(group[-1].slice)
+    if binding.slices.current not in slices:
+        binding.slices.turn_to(group[-1].slice)
     for index in slices:
         binding.show_slice(index)
     first, last = slices[0] + 1, slices[-1] + 1

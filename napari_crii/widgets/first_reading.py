@@ -6,13 +6,11 @@ from napari.components import ViewerModel
 from napari.layers import Labels
 from qtpy.QtCore import QObject
 
-from napari_crii._layers import grid_arguments
 from napari_crii.session import Case
 from napari_crii.session.project import Project
 from napari_crii.session.reading import Reading
+from napari_crii.widgets.case_layers import outline
 from napari_crii.widgets.controller import AssistantController
-from napari_crii.widgets.layer_binding import class_colormap
-from napari_crii.widgets.layers import VIEW_KEY
 
 FIRST = "First reading"
 
@@ -67,12 +65,7 @@ class FirstReading(QObject):
         session = self._controller.session
         if case is not self._case or session is None:
             return
-        grid = grid_arguments(case.volume)
-        grid["metadata"] = {**grid["metadata"], VIEW_KEY: True}
-        colors = class_colormap(session.classes)
-        layer = Labels(first.human.labels, name=FIRST, colormap=colors, opacity=0.9, **grid)
-        layer.contour = 2
-        layer.editable = False
+        layer = outline(first.human.labels, FIRST, session.classes, case.volume)
         active = self._viewer.layers.selection.active
         self._viewer.add_layer(layer)
         self._viewer.layers.selection.active = active

@@ -24,6 +24,7 @@ from napari_crii.session.mask_import import (
 from napari_crii.widgets import _questions
 from napari_crii.widgets.background import Background
 from napari_crii.widgets.controller import AssistantController
+from napari_crii.widgets.sentences import reason_of
 
 TITLE = "Import mask"
 
@@ -139,7 +140,7 @@ class MaskImport(QObject):
         self._controller.say(sentence, is_error)
 
     def _on_failure(self, error: BaseException) -> None:
-        self._say(str(error) or type(error).__name__, True)
+        self._say(reason_of(error), True)
 
 
 def _is_new(case: Case, index: int, labels: Labels) -> bool:

@@ -14,6 +14,7 @@ from napari_crii.errors import SeveralVolumesError
 from napari_crii.widgets import _questions
 from napari_crii.widgets.background import Background
 from napari_crii.widgets.scan_layer import ScanLayer
+from napari_crii.widgets.sentences import reason_of
 
 Say = Callable[..., None]
 
@@ -79,7 +80,7 @@ class ScanOpening(QObject):
         self._read(path, layer, lambda: scan_layer(path, index))
 
     def _on_failure(self, error: BaseException) -> None:
-        self._say(str(error) or type(error).__name__, True)
+        self._say(reason_of(error), True)
 
 
 def _read_single(path: Path) -> LayerData | int:

@@ -16,15 +16,10 @@ from napari_crii.session.records import CaseRecord
 from napari_crii.widgets import _questions
 from napari_crii.widgets.controller import AssistantController
 from napari_crii.widgets.forms import TaskForm
-from napari_crii.widgets.sitting import (
-    LAST_CASE,
-    READER,
-    Wish,
-    as_sentence,
-    is_project,
-    name_reader,
-    opened_in_words,
-)
+from napari_crii.widgets.project_words import opened_in_words
+from napari_crii.widgets.sentences import as_sentence, reason_of
+from napari_crii.widgets.sitting import LAST_CASE
+from napari_crii.widgets.wish import READER, Wish, is_project, name_reader
 
 TITLE, QUESTION = "Project", "Who corrects? The name is kept in the project."
 SECOND_QUESTION = (
@@ -178,7 +173,7 @@ class ProjectOpening(QObject):
 
         def fail(error: BaseException) -> None:
             self._reading = False
-            self._controller.say(as_sentence(str(error) or type(error).__name__), True)
+            self._controller.say(as_sentence(reason_of(error)), True)
 
         self._controller.sitting.run(read, show, fail)
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import logging
-import threading
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -15,111 +10,20 @@ from weakref import WeakKeyDictionary
 from qtpy.QtCore import QObject, Signal
 
 from napari_crii.classes import LabelClass
-from napari_crii.errors import CriiError, ProjectError
+from napari_crii.errors import ProjectError
 from napari_crii.session import Case, Session
 from napari_crii.session.journal import Listener, Saved
 from napari_crii.session.moving import Move, begin_move
 from napari_crii.session.project import Project
-from napari_crii.session.project_folder import JOURNAL
 from napari_crii.volume import Volume
 from napari_crii.widgets.background import Background, Failed, Gate
+from napari_crii.widgets.open_projects import OpenProjects
+from napari_crii.widgets.project_words import IN_MEMORY, project_in_words
+from napari_crii.widgets.sentences import as_sentence, reason_of
+from napari_crii.widgets.wish import Wish, name_reader, open_project
 
-READER, LAST_CASE = "reader", "last_case"
-IN_MEMORY = "No project: your work lives in memory until you save the mask."
+LAST_CASE = "last_case"
 _T = TypeVar("_T")
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Wish:
-    """Which project to open.
-
-    Attributes
-    ----------
-    folder
-        Of the project.
-    reader
-        Who corrects; ``""`` is the one whom the project remembers.
-    classes
-        Of a project that is made first; empty: it is there already.
-    reading
-        1, or 2 for a second reading, which does not see the first.
-    """
-
-    folder: Path
-    reader: str = ""
-    classes: tuple[LabelClass, ...] = ()
-    reading: int = 1
-
-
-def is_project(folder: Path) -> bool:
-    """Whether a folder holds a project."""
-    return (folder / JOURNAL).is_file()
-
-
-def open_project(wish: Wish, listener: Listener) -> Project:
-    """Open a project, make it first where that is wished, and remember the reader in it.
-
-    Raises
-    ------
-    ProjectError
-        If the folder is no project, or cannot become one.
-    """
-    if wish.classes:
-        Project.create(wish.folder, wish.folder.name, wish.classes)
-    project = Project.open(wish.folder, wish.reader, listener, reading=wish.reading)
-    if wish.reader and wish.reading == 1:
-        name_reader(project, wish.reader)
-    elif not wish.reader:
-        project.reader = str(project.records.settings.get(READER, ""))
-        project.session.reader = project.reader
-    return project
-
-
-def name_reader(project: Project, reader: str) -> None:
-    """Let a reader correct from here on, and remember the name where the project can be written."""
-    project.reader = project.session.reader = reader
-    if not project.read_only and project.records.settings.get(READER) != reader:
-        project.set(READER, reader)
-
-
-def open_case(session: Session, volume: Volume) -> Case:
-    """Open a scan, with all that takes long about it."""
-    # napari imports it for the features of the first layer, on the window's thread.
-    importlib.import_module("pandas")
-    _ = volume.intensity
-    return session.open(volume)
-
-
-def project_in_words(project: Project, saved_at: float) -> str:
-    """Return the dock's line about a project."""
-    reader = f", {project.reader}" if project.reader else ""
-    reader += ", second reading" if project.reading == 2 else ""
-    if project.read_only:
-        return f"Project {project.folder.name}: {as_sentence(project.read_only)}"
-    return f"Project {project.folder.name}{reader}: saved {clock(saved_at)}"
-
-
-def opened_in_words(project: Project) -> str:
-    """Say what was found on opening a project."""
-    if project.read_only:
-        return as_sentence(project.read_only)
-    if project.recovered:
-        until = clock(project.saved.at)
-        return f"The last sitting ended without closing; everything up to {until} is here."
-    return f"Project {project.folder.name} is open."
-
-
-def as_sentence(words: str) -> str:
-    """Return words with a capital at the beginning and a full stop at the end."""
-    return f"{words[:1].upper()}{words[1:].rstrip('.')}."
-
-
-def clock(at: float) -> str:
-    """Return a time of day, with the date unless it is today's."""
-    then, today = time.localtime(at), time.localtime()
-    same_day = then[:3] == today[:3]
-    return time.strftime("%H:%M:%S" if same_day else "%Y-%m-%d %H:%M:%S", then)
 
 
 def _named(classes: tuple[LabelClass, ...]) -> list[tuple[int, str]]:
@@ -152,9 +56,7 @@ class Sitting(QObject):
         self._paths: WeakKeyDictionary[Volume, Path] = WeakKeyDictionary()
         self._saved_at = 0.0
         self._in_trouble = False
-        self._open: set[Project] = set()
-        self._closed = False
-        self._lock = threading.Lock()
+        self._projects = OpenProjects()
         self._source = object()
         self._arrived.connect(self._on_news)
         self._gate = Gate(self._arrived.emit)
@@ -183,7 +85,7 @@ class Sitting(QObject):
 
     def open(self, wish: Wish, then: Callable[[Project], None]) -> None:
         """Open a project, then hand it over; only `use` puts it in the place of the one before."""
-        self._make(wish, lambda listener: self._keep(open_project(wish, listener)), then)
+        self._make(wish, lambda listener: self._projects.keep(open_project(wish, listener)), then)
 
     def save_as(self, wish: Wish, then: Callable[[Project], None]) -> None:
         """Make a project of the work in memory, which may go on; use it, then hand it over."""
@@ -192,7 +94,7 @@ class Sitting(QObject):
 
         def move(listener: Listener) -> Move:
             begun = begin_move(session, wish.folder, wish.reader, listener)
-            self._keep(begun.project)
+            self._projects.keep(begun.project)
             return begun
 
         def go_on(begun: Move) -> None:
@@ -231,7 +133,7 @@ class Sitting(QObject):
         self._saved_at = 0.0 if project is None else project.saved.at
         self._in_trouble = False
         if before is not None:
-            self._background.run(lambda: self._close_one(before), lambda _: None)
+            self._background.run(lambda: self._projects.close(before), lambda _: None)
         self._changed()
 
     @property
@@ -296,29 +198,8 @@ class Sitting(QObject):
     def close(self) -> None:
         """Save what is left and close every project; returns when all is on the disk, or said."""
         self._gate.close()
-        with self._lock:
-            self._closed = True
         self._background.close()
-        for project in tuple(self._open):
-            try:
-                self._close_one(project)
-            except CriiError as error:
-                _log.error("%s", error)
-
-    def _keep(self, project: Project) -> Project:
-        """Remember an open project, so that it is closed; close it if the window was faster."""
-        with self._lock:
-            closed = self._closed
-            if not closed:
-                self._open.add(project)
-        if closed:
-            project.close()
-        return project
-
-    def _close_one(self, project: Project) -> None:
-        with self._lock:
-            self._open.discard(project)
-        project.close()
+        self._projects.close_all()
 
     def _on_news(self, arrived: tuple[object, Saved | str]) -> None:
         source, news = arrived
@@ -336,4 +217,4 @@ class Sitting(QObject):
 
     def _on_failure(self, error: BaseException) -> None:
         self.busy = False
-        self._say(as_sentence(str(error) or type(error).__name__), True)
+        self._say(as_sentence(reason_of(error)), True)

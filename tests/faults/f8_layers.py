@@ -28,7 +28,8 @@ from qtpy.QtCore import QCoreApplication
 from napari_crii._layers import image_layer
 from napari_crii.classes import numbered_classes
 from napari_crii.widgets.drawing import take_drawn
-from napari_crii.widgets.layer_binding import LayerBinding, Strokes
+from napari_crii.widgets.drawn_slices import Strokes
+from napari_crii.widgets.layer_binding import LayerBinding
 from tests.faults.f8_run import CLASSES, OPERATIONS, Run
 from tests.faults.f8_shadow import SHAPE, State
 
@@ -119,7 +120,7 @@ class LayerRun(Run):
     def do_stroke(self) -> None:
         """Press, drag and release in a mode of napari's, where the slice on display is."""
         self.do_put_back()
-        index = self.layers.current_slice
+        index = self.layers.slices.current
         begun = not self.shadow.now[2, index, 0, 0]
         if begun:
             self.shadow.end(self.shadow.begin(index))
@@ -192,7 +193,7 @@ class LayerRun(Run):
 
     def _compare(self, brush: Brush, everywhere: bool = False) -> None:
         """Do the same to the mask's layer and to the one beside it, which tells the result."""
-        self._turn(self.layers.current_slice)
+        self._turn(self.layers.slices.current)
         touched = self.shadow.now[2, :, :1, :1] > 0
         self.twin.data[...] = np.where(touched, self.shadow.now[0], 0)
         self.twin.refresh()

@@ -23,8 +23,9 @@ def test_f8_the_layers_show_what_the_shadow_says(
 def test_f8_finds_paint_on_hidden_slices_that_nobody_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.faults.f8_layers import LayerBinding, LayerRun
+    from napari_crii.widgets.drawn_slices import DrawnSlices
+    from tests.faults.f8_layers import LayerRun
 
-    monkeypatch.setattr(LayerBinding, "_on_paint", lambda *arguments: None)
+    monkeypatch.setattr(DrawnSlices, "_on_paint", lambda *arguments: None)
     (fault,) = f8.faults(300, 1, tmp_path / "p", LayerRun)
     assert "shows something else" in fault or "differ" in fault

@@ -11,7 +11,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QLabel
 
 from napari_crii.widgets.assistant import CriiAssistant
-from napari_crii.widgets.layer_binding import DISAGREEMENT, HUMAN, PROPOSAL
+from napari_crii.widgets.case_layers import DISAGREEMENT, HUMAN, PROPOSAL
 from napari_crii.widgets.patches_layer import PATCHES
 
 OURS = (DISAGREEMENT, PROPOSAL, PATCHES, HUMAN)

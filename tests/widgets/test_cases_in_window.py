@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QLabel
 from napari_crii.io import write_map
 from napari_crii.session.project import Project
 from napari_crii.widgets import _questions
-from napari_crii.widgets.case_list import CaseLine, line_of, ranges_in_words
+from napari_crii.widgets.case_words import CaseLine, line_of, ranges_in_words
 from napari_crii.widgets.first_reading import FIRST
 from tests.widgets.driver import HUMAN, LEFT, NO_KEY
 from tests.widgets.projects import (

@@ -78,7 +78,7 @@ def test_learning_that_is_stopped_leaves_the_network_as_it_was(open_window, engi
     window.controller.learn(LearningPlan(weights, iterations=100_000))
     window.until(lambda: window.controller.state.learning.total == 100_000)
     (trainer,) = children()
-    window.assistant._stop.click()
+    window.assistant.learning_group.stop.click()
     window.until(lambda: not window.controller.state.learning.running)
     assert window.controller.state.learned == "Learning was stopped. The network is as it was."
     assert engine.last.checkpoints == [weights]
@@ -118,7 +118,7 @@ def test_a_checkpoint_that_turns_wrong_is_one_sentence_and_the_engine_goes_on(
 def test_closing_the_window_ends_both_children(open_window, weights):
     window = open_window()
     window.begin()
-    window.controller._on_proposal(proposal(2))
+    window.controller.network._on_proposal(proposal(2))
     accept(window, 2)
     window.controller.learn(LearningPlan(weights, iterations=100_000))
     window.assistant.propose(True)
@@ -133,7 +133,7 @@ def test_the_end_of_the_application_ends_both_children(open_window, weights):
 
     window = open_window()
     window.begin()
-    window.controller._on_proposal(proposal(2))
+    window.controller.network._on_proposal(proposal(2))
     accept(window, 2)
     window.controller.learn(LearningPlan(weights, iterations=100_000))
     window.until(lambda: len(children()) == 2)
@@ -147,7 +147,7 @@ def test_the_end_of_the_application_ends_both_children(open_window, weights):
 def test_closing_the_dock_ends_the_engine_and_leaves_the_masks(open_window, qtbot):
     window = open_window()
     window.begin()
-    window.controller._on_proposal(proposal(2))
+    window.controller.network._on_proposal(proposal(2))
     accept(window, 2)
     window.until(lambda: len(children()) == 1)
     viewer = window.viewer

@@ -165,7 +165,7 @@ def test_a_proposal_that_arrives_in_the_middle_of_a_stroke_changes_nothing(windo
     window.activate("Human mask", "paint")
     window.stroke(ASIDE, (32, 14), release=False)
     drawn = human(window).copy()
-    window.controller._on_proposal(proposal(SLICE, digest="late"))
+    window.controller.network._on_proposal(proposal(SLICE, digest="late"))
     assert np.array_equal(human(window), drawn)
     window.release((32, 14))
     assert_one_act(window, start)

@@ -45,7 +45,7 @@ def bring(window: Any, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ask = "napari_crii.widgets.assistant.QFileDialog.getOpenFileName"
     monkeypatch.setattr(ask, lambda *_: (str(path), ""))
     window.controller.say("")
-    window.assistant._import.click()
+    window.assistant.slice_group.take_mask.click()
     waiting = ("Reading", "Opening", "Ready", "Choose")
     window.until(lambda: path.name in window.status and not window.status.startswith(waiting))
 

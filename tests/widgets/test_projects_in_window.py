@@ -66,9 +66,9 @@ def test_an_empty_folder_becomes_a_project_with_the_readers_name(
     monkeypatch.setattr(ask, lambda *_: str(tmp_path / "new"))
     (tmp_path / "new").mkdir()
     window = open_window()
-    window.assistant._project.click()
+    window.assistant.project_row.choose.click()
     assert window.status == "new was not made a project: no name was given."
-    window.assistant._project.click()
+    window.assistant.project_row.choose.click()
     window.until(lambda: not window.controller.sitting.busy)
     assert window.status == "Project new is open."
     window.end()

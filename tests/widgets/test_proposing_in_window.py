@@ -182,11 +182,11 @@ def test_other_classes_are_refused_once_something_is_corrected(window):
 def test_in_3d_and_beside_larger_layers_nothing_raises(window):
     window.viewer.add_image(np.zeros((2, 20, 90, 90)), name="larger")
     window.viewer.dims.set_point(1, 2 * 3.0)
-    assert window.controller.binding.current_slice == 2
+    assert window.controller.binding.slices.current == 2
     window.viewer.dims.set_current_step(1, 19)
-    assert window.controller.binding.current_slice == 5
+    assert window.controller.binding.slices.current == 5
     window.controller.go(1)
-    assert window.controller.binding.current_slice == window.controller.review.current.slice
+    assert window.controller.binding.slices.current == window.controller.review.current.slice
     window.viewer.dims.ndisplay = 3
     window.controller.go(1)
     window.controller.accept_patch()

@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from qtpy.QtWidgets import QLabel, QScrollArea
 
 from napari_crii.io import read_mask
 from tests.factories import noise_scan
@@ -99,6 +100,23 @@ def test_the_save_button_completes_a_name(window, tmp_path, monkeypatch):
     for chosen, written in (("", []), ("a", ["a.nii.gz"]), ("b.nii", ["a.nii.gz", "b.nii"])):
         answer = str(tmp_path / chosen) if chosen else ""
         monkeypatch.setattr(ask, lambda *_, answer=answer: (answer, ""))
-        window.assistant._save.click()
+        window.assistant.save_group.save.click()
         window.until(lambda: not window.status.startswith("Saving"))
         assert sorted(p.name for p in tmp_path.glob("*.nii*")) == written
+
+
+def test_the_status_line_is_seen_whole_in_a_low_window(open_window):
+    window = open_window()
+    window.viewer.window._qt_window.resize(1280, 760)
+    window.controller.say("Slice spacing varies between 7.99 and 8.01 mm. " * 3, True)
+    status = window.assistant.findChild(QLabel, "crii_status")
+    window.qtbot.wait(50)
+
+    def whole() -> bool:
+        seen = status.visibleRegion().boundingRect().size()
+        return seen == status.size() and status.height() >= status.heightForWidth(status.width())
+
+    window.until(whole)
+    area = window.assistant.findChild(QScrollArea)
+    assert area.verticalScrollBar().value() == 0
+    assert area.widget().width() <= area.viewport().width(), "cut off at the side"

@@ -94,7 +94,7 @@ def assert_the_next_patch_is_in_the_middle(window):
     window.controller.go(1)
     window.qtbot.wait(50)
     patch = window.controller.review.current
-    assert window.controller.binding.current_slice == patch.slice
+    assert window.controller.binding.slices.current == patch.slice
     native = window.canvas.native
     middle = np.array([native.width(), native.height()]) / 2
     assert np.abs(on_canvas(window, patch.box.center) - middle).max() <= 3

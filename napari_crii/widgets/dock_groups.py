@@ -1,0 +1,225 @@
+"""The groups of the dock, in the order of the work.
+
+A group is a box that goes into the dock, its buttons, and a `render` that draws its part of the
+controller's state. What needs a dialog is handed in by the dock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QWidget
+
+from napari_crii.widgets._builders import (
+    button,
+    group,
+    row,
+    show_progress,
+    show_words,
+    words_label,
+)
+from napari_crii.widgets.case_layers import DISAGREEMENT, HUMAN, PROPOSAL
+from napari_crii.widgets.class_list import ClassEditing, ClassList
+from napari_crii.widgets.controller import AssistantController
+from napari_crii.widgets.forms import SaveForm, TaskForm
+from napari_crii.widgets.keymap import shown_key
+from napari_crii.widgets.patches_layer import REASON_COLORS
+from napari_crii.widgets.state import AssistantState
+
+LEGEND = "Boxes: " + ", ".join(
+    f'<span style="color:{color}">&#9632;</span> {reason}'
+    for reason, color in REASON_COLORS.items()
+)
+HOW_TO = (
+    f"<b>{PROPOSAL}</b>: outline. <b>{HUMAN}</b>: filled; paint or erase.<br>"
+    f"<b>{DISAGREEMENT}</b>: bright where errors are expected."
+)
+Act = Callable[[], None]
+
+
+class ProjectRow:
+    """The project, and where the work is kept."""
+
+    def __init__(self, choose: Act) -> None:
+        self.choose = button(
+            "Project...",
+            "Choose a project's folder, or an empty folder for a new one: all you do is kept there",
+            choose,
+        )
+        self._words = words_label()
+        self._words.setObjectName("crii_project")
+        self.box = row(self.choose, self._words)
+        layout = self.box.layout()
+        assert isinstance(layout, QHBoxLayout)
+        layout.setStretch(1, 1)
+
+    def render(self, state: AssistantState) -> None:
+        """Show the project's line."""
+        show_words(self._words, state.project)
+
+
+class ScanGroup:
+    """Which scan, network and classes."""
+
+    def __init__(self, form: TaskForm, open_file: Act, open_folder: Act) -> None:
+        file = button("Open file...", "Open a scan, or a DICOM file", open_file)
+        folder = button("Open DICOM folder...", "Open a folder with one DICOM series", open_folder)
+        self._words = words_label()
+        form.margins = (0, 0, 0, 0)
+        self.box = group("1. Scan", row(file, folder), form.native, self._words)
+
+    def render(self, state: AssistantState) -> None:
+        """Show what is known of the scan."""
+        show_words(self._words, state.scan)
+
+
+class ProposeGroup:
+    """What is proposed, and how far that is.
+
+    Parameters
+    ----------
+    propose
+        Proposes the slice on display, or (True) every slice.
+    begin
+        Opens the scan for drawing.
+    cancel
+        Stops proposing.
+    """
+
+    def __init__(self, propose: Callable[[bool], None], begin: Act, cancel: Act) -> None:
+        one = button(
+            "This slice", "Propose a mask for the slice on display", lambda: propose(False)
+        )
+        whole = button(
+            "All slices", "Propose every slice that nobody touched", lambda: propose(True)
+        )
+        draw = button("Draw", "Open for drawing without a proposal", begin)
+        self._cancel = button("Stop", "Stop proposing", cancel)
+        self._progress = QProgressBar()
+        self.box = group("2. Propose", row(one, whole, draw, self._cancel), self._progress)
+
+    def render(self, state: AssistantState) -> None:
+        """Show how far it is."""
+        show_progress(self._progress, state.proposing)
+        self._cancel.setEnabled(state.proposing.running)
+
+
+class PatchGroup:
+    """The review queue."""
+
+    def __init__(self, controller: AssistantController) -> None:
+        before, after, good = (
+            f"{words} ({shown_key(action)})"
+            for words, action in (
+                ("Previous", "previous_patch"),
+                ("Next", "next_patch"),
+                ("Good", "accept_patch"),
+            )
+        )
+        self._buttons = (
+            button(before, "", lambda: controller.go(-1)),
+            button(after, "", lambda: controller.go(1)),
+            button(good, "Accept what stands inside this patch", controller.accept_patch),
+        )
+        self._words = words_label()
+        self.box = group(
+            "3. Check where it doubts", row(*self._buttons), self._words, words_label(LEGEND)
+        )
+
+    def render(self, state: AssistantState) -> None:
+        """Show which patch is on display."""
+        show_words(self._words, state.patch)
+        for needs_patch in self._buttons:
+            needs_patch.setEnabled(state.has_patches)
+
+
+class SliceGroup:
+    """The slice on display and the classes drawn on it."""
+
+    def __init__(self, controller: AssistantController, form: TaskForm, import_mask: Act) -> None:
+        self._controller = controller
+        self._accept = button(
+            f"Accept slice ({shown_key('accept_slice')})",
+            "Everything on this slice is right: the network may learn from it",
+            controller.accept_slice,
+        )
+        self._undo = button(f"Undo ({shown_key('undo')})", "", controller.undo)
+        self.take_mask = button("Import mask...", "Take a finished mask from a file", import_mask)
+        self._words = words_label()
+        self._classes = ClassList()
+        self._editing = ClassEditing(self._classes, controller, form)
+        self.box = group(
+            "4. Correct and accept",
+            row(self._accept, self._undo, self.take_mask),
+            self._words,
+            self._classes,
+            words_label(HOW_TO),
+        )
+
+    def render(self, state: AssistantState) -> None:
+        """Show how far the slice is, and the classes of the session."""
+        session = self._controller.session
+        self._classes.show_classes(() if session is None else session.classes)
+        show_words(self._words, state.slice)
+        self._accept.setEnabled(state.has_case)
+        self._undo.setEnabled(state.has_case)
+
+
+class LearningGroup:
+    """Whether the network learns, and how far it is."""
+
+    def __init__(self, controller: AssistantController) -> None:
+        self._controller = controller
+        self._learns = QCheckBox("Learn when I accept a slice")
+        self._learns.setChecked(controller.learns_on_accept)
+        self._learns.toggled.connect(self._on_learns)
+        stop = controller.network.learning.stop
+        self.stop = button("Stop", "Discard what is being learnt", stop)
+        self._progress = QProgressBar()
+        self._words = words_label()
+        self.box = group("5. Learning", row(self._learns, self.stop), self._progress, self._words)
+
+    def render(self, state: AssistantState) -> None:
+        """Show how far it is."""
+        show_words(self._words, state.learned)
+        show_progress(self._progress, state.learning)
+        self.stop.setEnabled(state.learning.running)
+
+    def _on_learns(self, checked: bool) -> None:
+        self._controller.learns_on_accept = checked
+
+
+class SaveGroup:
+    """Saving the mask, with or without proposals that nobody has looked at."""
+
+    def __init__(self, save: Act) -> None:
+        self._form = SaveForm()
+        self.save = button("Save mask...", "On the scan's own grid, read again to verify", save)
+        self.box = group("6. Save", row(self.save, self._form.native))
+
+    @property
+    def include_proposals(self) -> bool:
+        """Whether proposals are saved where nobody drew."""
+        return self._form.value().include_proposals
+
+    def render(self, state: AssistantState) -> None:
+        """Let a mask be saved where there is one."""
+        self.save.setEnabled(state.has_case)
+
+
+class StatusLine:
+    """The latest sentence; a problem is told in bold."""
+
+    def __init__(self) -> None:
+        self._words = words_label()
+        self._words.setObjectName("crii_status")
+        self._words.setContentsMargins(6, 3, 6, 3)
+        self.box: QWidget = self._words
+
+    def render(self, state: AssistantState) -> None:
+        """Show the sentence."""
+        self._words.setText(f"{'Problem: ' if state.is_error else ''}{state.message}")
+        style = "font-weight: bold;" if state.is_error else ""
+        # A style sheet that is set again is worked through again, though it says the same.
+        if style != self._words.styleSheet():
+            self._words.setStyleSheet(style)
