@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_crii.disagreement import disagreement, rank_patches
+from napari_crii.disagreement import disagreement
 from napari_crii.inference import Prediction, Predictor
 from napari_crii.patches import Patch, order_patches
+from napari_crii.ranking import rank_patches
 from napari_crii.volume import Volume, to_slices
 
 Progress = Callable[[int, int], None]

@@ -20,7 +20,8 @@ from napari_crii.benchmark.runs import Run, append_run, find_run, read_runs
 from napari_crii.benchmark.ssl import Comparison, build_learner, load_material
 from napari_crii.benchmark.table import markdown_table
 from napari_crii.calibration import Calibrator, PrequentialStore
-from napari_crii.disagreement import FEATURES, edge_distance
+from napari_crii.doubt_features import FEATURES
+from napari_crii.edges import edge_distance
 from napari_crii.errors import TrainingError
 from napari_crii.metrics import dice
 from napari_crii.networks import CRIINet, seeded

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_crii.benchmark.ratios import Ratio, Seconds, Work, alternate
-from napari_crii.disagreement import disagreement, rank_patches
+from napari_crii.disagreement import disagreement
 from napari_crii.inference import Prediction, Predictor
+from napari_crii.ranking import rank_patches
 from napari_crii.scan_prediction import predict_scan
 from napari_crii.volume import Volume
 

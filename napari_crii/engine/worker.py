@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from napari_crii.checkpoint import load_checkpoint
-from napari_crii.disagreement import disagreement, rank_patches
+from napari_crii.disagreement import disagreement
 from napari_crii.engine.channel import Channel
 from napari_crii.engine.messages import (
     Cancel,
@@ -35,6 +35,7 @@ from napari_crii.engine.priority import Yielding, yield_to
 from napari_crii.errors import CriiError
 from napari_crii.geometry import Geometry
 from napari_crii.inference import Predictor
+from napari_crii.ranking import rank_patches
 from napari_crii.volume import Volume
 
 
