@@ -18,6 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from napari_crii.metrics import dice
+
 COARSE_STRIDE = 4
 _TINY = np.float32(1e-7)
 
@@ -119,15 +121,15 @@ def mutual_information(
 def case_doubt(coarse: NDArray[np.float32], refined: NDArray[np.float32]) -> float:
     """Return one minus the mean pairwise Dice of all views and branches (V, K, H, W), 0 to 1.
 
-    Pairs in which neither sees a class agree about it. Zenk et al., MedIA 2025.
+    A class that neither of a pair sees does not count for the pair. Zenk et al., MedIA 2025.
     """
     labels = np.concatenate([coarse, refined]).argmax(axis=1)
     agreed = []
     for one, other in combinations(labels, 2):
         for k in range(1, coarse.shape[1]):
-            total = np.count_nonzero(one == k) + np.count_nonzero(other == k)
-            if total:
-                agreed.append(2 * np.count_nonzero((one == k) & (other == k)) / total)
+            a, b = one == k, other == k
+            if a.any() or b.any():
+                agreed.append(dice(a, b))
     return 1.0 - float(np.mean(agreed)) if agreed else 0.0
 
 
