@@ -24,7 +24,7 @@ from napari_crii.inference import Predictor
 from napari_crii.io import read_mask, read_scan
 from napari_crii.io.pairs import pair_files, scan_stem
 from napari_crii.preprocessing import Preprocessing
-from napari_crii.training import Finished, FinishReason, Stepped, TrainingConfig, fit
+from napari_crii.training import TrainingConfig, fit, steps_of
 from napari_crii.training.data import TrainingSlice
 from napari_crii.training.folder import load_folder, read_groups
 from napari_crii.volume import to_slices
@@ -167,11 +167,8 @@ def _run_fold(
 def _train(plan: CrossValidation, data: list[TrainingSlice], stepped: Stepping) -> Checkpoint:
     checkpoint = new_checkpoint(numbered_classes(list(plan.classes)), plan.recipe, plan.seed)
     rng = np.random.default_rng(plan.seed)
-    for event in fit(checkpoint.network, data, plan.training, rng):
-        if isinstance(event, Stepped):
-            stepped(event.step)
-        elif isinstance(event, Finished) and event.reason is FinishReason.FAILED:
-            raise TrainingError(event.message)
+    for event in steps_of(fit(checkpoint.network, data, plan.training, rng)):
+        stepped(event.step)
     return checkpoint
 
 

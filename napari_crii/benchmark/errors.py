@@ -25,7 +25,7 @@ from napari_crii.edges import edge_distance
 from napari_crii.errors import TrainingError
 from napari_crii.metrics import dice
 from napari_crii.networks import CRIINet, seeded
-from napari_crii.training import Finished, FinishReason, Stepped, TrainingSlice
+from napari_crii.training import TrainingSlice, steps_of
 
 MEMBERS = 3
 BAND = 5
@@ -86,11 +86,8 @@ def _run(
     for member in range(MEMBERS):
         seed = MEMBERS * (job["draw"] * plan.fold_count + job["fold"]) + member
         learner = build_learner(plan, METHODS[job["method"]], split, seed)
-        for event in learner.run():
-            if isinstance(event, Stepped):
-                progress(*place, f"network {member + 1}, step {event.step}")
-            elif isinstance(event, Finished) and event.reason is FinishReason.FAILED:
-                raise TrainingError(event.message)
+        for event in steps_of(learner.run()):
+            progress(*place, f"network {member + 1}, step {event.step}")
         assert isinstance(learner.network, CRIINet)
         networks.append(learner.network)
     return judge(networks, split.tested, split.unlabelled, plan.training.crop)

@@ -28,7 +28,7 @@ from napari_crii.benchmark.runs import Run, append_run, find_run, read_runs
 from napari_crii.errors import TrainingError
 from napari_crii.networks import NetworkConfig, seeded
 from napari_crii.preprocessing import Preprocessing
-from napari_crii.training import Finished, FinishReason, Stepped, TrainingConfig
+from napari_crii.training import TrainingConfig, steps_of
 from napari_crii.training.data import TrainingSlice
 from napari_crii.training.fit import Learner
 from napari_crii.training.folder import load_folder
@@ -208,15 +208,12 @@ def _trained(
     """Train; at each budget yield the processor seconds so far and the steps taken."""
     stops = [max(1, round(budget * iterations)) for budget in BUDGETS]
     spent, started = 0.0, time.process_time()
-    for event in learner.run():
-        if isinstance(event, Stepped):
-            stepped(event.step)
-            for _ in range(stops.count(event.step)):
-                spent += time.process_time() - started
-                yield spent, event.step
-                started = time.process_time()
-        elif isinstance(event, Finished) and event.reason is FinishReason.FAILED:
-            raise TrainingError(event.message)
+    for event in steps_of(learner.run()):
+        stepped(event.step)
+        for _ in range(stops.count(event.step)):
+            spent += time.process_time() - started
+            yield spent, event.step
+            started = time.process_time()
 
 
 def segmenter(method: Method, network: nn.Module) -> Segment:
