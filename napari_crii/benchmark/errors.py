@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_crii.benchmark.crossval import material_digest
 from napari_crii.benchmark.detection import auprc, aurc, auroc, ause, captured, ece, spearman
 from napari_crii.benchmark.doubt_maps import PASSES, Doubt, doubt_about
 from napari_crii.benchmark.few_labels import split_patients
+from napari_crii.benchmark.material import material_digest
 from napari_crii.benchmark.methods import METHODS
-from napari_crii.benchmark.runs import Run, append_run, find_run, read_runs
+from napari_crii.benchmark.runs import Run, kept_or_made, read_runs
 from napari_crii.benchmark.ssl import Comparison, build_learner, load_material
 from napari_crii.benchmark.table import markdown_table
 from napari_crii.calibration import Calibrator, PrequentialStore
@@ -65,12 +66,9 @@ def compare_scores(
     jobs = [{"draw": d, "fold": f, **key} for d in plan.draws for f in plan.folds]
     found = []
     for done, job in enumerate(jobs):
-        run = find_run(finished, job)
-        if run is None:
-            run = {**job, **_run(plan, data, job, progress, (done, len(jobs)))}
-            append_run(out, run)
+        work = partial(_run, plan, data, job, progress, (done, len(jobs)))
+        found.append(kept_or_made(out, finished, job, work))
         progress(done + 1, len(jobs), name)
-        found.append(run)
     return found
 
 

@@ -195,13 +195,8 @@ def latency(
 
 
 def _report_folds(plan: CrossValidation, out: Path, table: Path, as_json: bool) -> None:
-    from napari_crii.benchmark.crossval import (
-        SCORES,
-        cross_validate,
-        report_page,
-        report_table,
-        summary,
-    )
+    from napari_crii.benchmark.crossval import SCORES, cross_validate
+    from napari_crii.benchmark.crossval_report import report_page, report_table, summary
 
     with progress_bar("learning") as advance:
         runs = cross_validate(plan, out, lambda done, total: advance(done, total, ""))
