@@ -13,6 +13,7 @@ from PIL import Image
 
 from napari_crii.checkpoint import Checkpoint, load_checkpoint, new_checkpoint
 from napari_crii.cli._contact_sheet import contact_sheet
+from napari_crii.cli._learning import follow
 from napari_crii.cli._output import Advance, note, progress_bar
 from napari_crii.cli._proposal_files import (
     ProposalFiles,
@@ -21,7 +22,6 @@ from napari_crii.cli._proposal_files import (
     proposal_writers,
     write_all,
 )
-from napari_crii.cli.train import finished
 from napari_crii.demo import DemoTask
 from napari_crii.inference import Predictor
 from napari_crii.io import atomic_write
@@ -99,7 +99,7 @@ def weights(task: DemoTask, advance: Advance) -> Checkpoint:
     fresh = new_checkpoint(task.classes, recipe)
     config = TrainingConfig(task.iterations, batch=6, crop=96, learning_rate=3e-3, warmup=20)
     events = fit(fresh.network, seed_slices(task, recipe), config, np.random.default_rng(0))
-    finished(events, advance)
+    follow(events, advance)
     return fresh
 
 
