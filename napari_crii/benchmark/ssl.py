@@ -141,10 +141,9 @@ def compare(
             split = split_patients(data, plan.labelled, draw, fold, plan.fold_count)
             telling = _telling(progress, done, len(jobs), name)
             scores = list(_run(plan, name, split, draw, fold, telling))
-            works = [partial(dict, measured) for measured in scores]
             runs = [
-                kept_or_made(out, finished, one, work)
-                for one, work in zip(keys, works, strict=True)
+                kept_or_made(out, finished, one, partial(dict, measured))
+                for one, measured in zip(keys, scores, strict=True)
             ]
         found += runs
         progress(done + 1, len(jobs), name)
