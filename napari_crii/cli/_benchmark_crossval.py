@@ -102,7 +102,7 @@ def _report_folds(plan: CrossValidation, out: Path, table: Path, as_json: bool) 
     from napari_crii.benchmark.crossval_report import report_page, report_table, summary
 
     with progress_bar("learning") as advance:
-        runs = cross_validate(plan, out, lambda done, total: advance(done, total, ""))
+        runs = cross_validate(plan, out, advance)
     write_text(table, report_page(plan, runs))
     summaries = {said: summary(runs, name) for name, said in SCORES.items()}
     if as_json:

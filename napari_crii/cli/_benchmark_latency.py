@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +12,7 @@ import typer
 
 from napari_crii.cli._display import has_display
 from napari_crii.cli._latency_report import latency_lines
-from napari_crii.cli._output import Advance, JsonOption, note, progress_bar, write_json
+from napari_crii.cli._output import JsonOption, note, progress_bar, write_json
 from napari_crii.cli._training_options import names_in
 from napari_crii.errors import CriiError
 
@@ -120,14 +119,10 @@ def _measure_network(task: DemoTask, wanted: set[str], repeats: int) -> dict[str
     found: dict[str, Any] = {"milliseconds": {}, "repeats": repeats}
     for part in [part for part in measures if part in wanted]:
         with progress_bar(part) as advance:
-            measured = measures[part](predictor, task.volume, repeats, partial(_told, advance))
+            measured = measures[part](predictor, task.volume, repeats, advance)
         milliseconds = measured.pop("milliseconds")
         found |= {**measured, "milliseconds": {**found["milliseconds"], **milliseconds}}
     return found
-
-
-def _told(advance: Advance, done: int, total: int) -> None:
-    advance(done, total, "")
 
 
 def _measure_window(task: DemoTask, tick: int, scroll: bool) -> dict[str, Any]:
@@ -141,7 +136,7 @@ def _measure_strokes(volume: Volume | None, rounds: int) -> dict[str, Any]:
     with _a_window(), progress_bar("strokes") as advance:
         from napari_crii.benchmark._strokes import stroke_latency
 
-        return stroke_latency(volume, rounds, partial(_told, advance))
+        return stroke_latency(volume, rounds, advance)
 
 
 @contextmanager

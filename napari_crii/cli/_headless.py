@@ -78,9 +78,7 @@ def run_headless(task: DemoTask, folder: Path, stem: str) -> Outcome:
         checkpoint = weights(task, advance)
     learning = time.perf_counter() - started if task.checkpoint is None else 0.0
     with progress_bar("proposing") as advance:
-        prediction = predict_scan(
-            Predictor(checkpoint), task.volume, lambda done, total: advance(done, total, "")
-        )
+        prediction = predict_scan(Predictor(checkpoint), task.volume, advance)
     files = proposal_files(folder, stem, task.classes, is_single_image(task.volume))
     sheet = folder / SHEET
     picture = contact_sheet(task.volume, prediction, task.classes, task.seeds)

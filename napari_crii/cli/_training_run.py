@@ -113,7 +113,7 @@ def _load(run: TrainingRun, recipe: Preprocessing) -> list[TrainingSlice]:
             recipe,
             run.classes,
             run.groups,
-            lambda done, total: advance(done, total, ""),
+            advance,
         )
     data = leave_out(data, run.without)
     if not any(bool((item.label > 0).any()) for item in data):
@@ -134,7 +134,7 @@ def _load_unlabelled(run: TrainingRun, recipe: Preprocessing) -> list[TrainingSl
             recipe,
             run.groups,
             masked,
-            lambda done, total: advance(done, total, ""),
+            advance,
         )
     return [item for item in data if item.patient not in run.without]
 
