@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_crii.checkpoint import Checkpoint
+from napari_crii.disagreement import mean_over_views
 from napari_crii.networks.crii import COARSE_STRIDE
 from napari_crii.volume import Volume
 
@@ -149,9 +150,3 @@ def mirrored_views(axes: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
 def mirror(image: Tensor, view: tuple[int, ...]) -> Tensor:
     """Mirror (..., H, W) along in-plane axes 0 (rows) and 1 (columns)."""
     return image.flip([axis - 2 for axis in view]) if view else image
-
-
-def mean_over_views(p: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Average (V, K, H, W) over its first axis."""
-    mean: NDArray[np.float32] = p[0] if len(p) == 1 else p.mean(axis=0, dtype=np.float32)
-    return mean

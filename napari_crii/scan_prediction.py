@@ -1,4 +1,7 @@
-"""A whole scan proposed at once: mask, probabilities, map and patches in the scan's axis order."""
+"""What is proposed for a scan: mask, probabilities, map and patches, of one slice or of all.
+
+A slice's doubt comes with its own rows and columns; a whole scan stands in the scan's axis order.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_crii.disagreement import disagreement, rank_patches
+from napari_crii.disagreement import disagreement
 from napari_crii.inference import Prediction, Predictor
 from napari_crii.patches import Patch, order_patches
+from napari_crii.ranking import rank_patches
 from napari_crii.volume import Volume, to_slices
 
 Progress = Callable[[int, int], None]
@@ -79,6 +83,32 @@ def predict_scan(
     )
 
 
+def doubt_on_slice(
+    prediction: Prediction,
+    labels: NDArray[np.integer],
+    volume: Volume,
+    index: int,
+    low_contrast: float,
+) -> tuple[NDArray[np.float32], list[Patch]]:
+    """Return where errors are expected on slice `index`, and its patches, worst first.
+
+    Parameters
+    ----------
+    labels
+        (H, W) classes that are proposed.
+    low_contrast
+        As for `rank_patches`.
+
+    Returns
+    -------
+    score, patches
+        The score (H, W) is `DisagreementMap.score`.
+    """
+    score = disagreement(prediction.coarse, prediction.refined, prediction.coarse_stride).score
+    image = volume.slices()[index]
+    return score, rank_patches(score, labels, image, index, low_contrast)
+
+
 def _empty(volume: Volume, foreground: int) -> ScanPrediction:
     mask: NDArray[np.integer] = np.zeros(
         volume.shape, dtype=np.uint8 if foreground < 256 else np.uint16
@@ -100,11 +130,11 @@ def _enter(
 ) -> list[Patch]:
     """Enter one slice into the arrays, and return its patches."""
     labels = prediction.labels()
-    score = disagreement(prediction.coarse, prediction.refined, prediction.coarse_stride).score
+    score, patches = doubt_on_slice(prediction, labels, volume, index, low_contrast)
     axis = volume.slice_axis
     to_slices(result.mask, axis)[index] = labels
     to_slices(result.disagreement, axis)[index] = score
     for k in range(len(result.refined)):
         to_slices(result.coarse[k], axis)[index] = prediction.coarse_mean[k + 1]
         to_slices(result.refined[k], axis)[index] = prediction.refined_mean[k + 1]
-    return rank_patches(score, labels, volume.slices()[index], index, low_contrast)
+    return patches

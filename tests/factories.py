@@ -47,6 +47,13 @@ def noise_scan(
     return Volume(np.ascontiguousarray(array), Geometry(SPACINGS[slice_axis]), "noise")
 
 
+def probabilities(rng: np.random.Generator, *shape: int) -> NDArray[np.float32]:
+    """Return probabilities (..., K, H, W) for a shape (..., H, W, K)."""
+    *_, classes = shape
+    drawn = rng.dirichlet(np.full(classes, 0.5), shape[:-1])
+    return np.moveaxis(drawn, -1, -3).astype(np.float32).copy()
+
+
 def disc(
     shape: tuple[int, int], center: tuple[float, float], radii: tuple[float, float]
 ) -> NDArray[np.bool_]:

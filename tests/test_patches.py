@@ -80,3 +80,11 @@ def test_rims_come_after_regions_and_the_worst_first_in_each(kinds):
         scores = [p.score for p, rim in zip(ordered, rims, strict=True) if rim is kind]
         assert scores == sorted(scores, reverse=True)
     assert sorted(ordered, key=id) == sorted(patches, key=id)
+
+
+def test_thin_rims_come_last_and_the_worst_first_in_each_kind() -> None:
+    box = Box(0, 0, 4, 4)
+    rim, worse_rim = (Patch(0, box, s, Reason.BOUNDARY) for s in (0.3, 0.9))
+    region, faint = Patch(1, box, 0.2, Reason.REGION), Patch(2, box, 0.4, Reason.LOW_CONTRAST)
+    assert order_patches([rim, region, worse_rim, faint]) == [faint, region, worse_rim, rim]
+    assert order_patches([]) == []

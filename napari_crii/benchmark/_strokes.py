@@ -1,53 +1,31 @@
 """What a brush stroke costs the window's thread, over the same stroke on a bare napari layer.
 
-One window shows a case of a project on the disk, with a proposal on every slice, and a labels layer
-of the same size that nobody listens to. Strokes on the two alternate.
+Strokes on the two layers of a `Desk` alternate.
 """
 
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import napari
 import numpy as np
-import qtpy
-from napari.layers import Labels
 from numpy.typing import NDArray
-from qtpy.QtCore import QCoreApplication, QEvent, QPointF, Qt
-from qtpy.QtGui import QMouseEvent
-from qtpy.QtWidgets import QApplication, QWidget
 
-from napari_crii.classes import numbered_classes
-from napari_crii.demo import DemoTask
+from napari_crii.benchmark._desk import Desk, Stroke
+from napari_crii.benchmark._event_loop import qt_in_use
 from napari_crii.errors import CriiError
-from napari_crii.session import Case, Proposal
 from napari_crii.volume import Volume
-from napari_crii.widgets.app import open_assistant
-from napari_crii.widgets.assistant import CriiAssistant
-from napari_crii.widgets.layer_binding import LayerBinding
-from napari_crii.widgets.wish import Wish
 
 SHAPE = (300, 512, 512)
 STROKES_A_ROUND = 5
 _STROKES_A_SLICE = 5
 _MOVES = 12
-_MOVE_SECONDS = 0.02
-_SETTLING_SECONDS = 0.15
-_POLL_SECONDS = 0.005
-_PATIENCE_SECONDS = 120.0
 
 Told = Callable[[int, int], None]
 Kinds = Mapping[str, Mapping[str, float]]
-Done = Callable[[], bool]
-# Seconds on the wall without waiting, and seconds that this thread computed.
-Spent = tuple[float, float]
-# The same of a whole stroke, and seconds on the wall in which its mouse events were handled.
-Stroke = tuple[float, float, float]
 
 
 def stroke_latency(
@@ -98,107 +76,12 @@ def stroke_latency(
         "first_stroke_extra_handled_ms": _extra(found, "p95_handled_ms", ", first"),
         "strokes": found,
         "layer": [scan.slice_count, *scan.slices().shape[1:3]],
-        "qt": f"{qtpy.API_NAME} {qtpy.QT_VERSION}",
+        "qt": qt_in_use(),
     }
 
 
 def _extra(found: Kinds, figure: str, kind: str = "") -> float:
     return round(found[f"ours{kind}"][figure] - found[f"bare{kind}"][figure], 3)
-
-
-class Desk:
-    """A window with the assistant, a case of a project, and a labels layer that nobody listens to.
-
-    Attributes
-    ----------
-    layers
-        On which strokes go: ``bare`` and ``ours``.
-    """
-
-    def __init__(self, scan: Volume, folder: Path) -> None:
-        self._viewer = napari.Viewer(title="napari-crii benchmark")
-        self._assistant: CriiAssistant | None = None
-        try:
-            ours = self._open(scan, folder)
-            place = {name: getattr(ours, name) for name in ("scale", "units", "axis_labels")}
-            bare = self._viewer.add_labels(np.zeros_like(ours.data), name="bare", **place)
-        except BaseException:
-            self.close()
-            raise
-        self.layers: dict[str, Labels] = {"bare": bare, "ours": ours}
-        for layer in self.layers.values():
-            layer.mode, layer.brush_size, layer.selected_label = "paint", 10, 1
-        self._viewer.reset_view()
-        turns(_SETTLING_SECONDS)
-        title = self._viewer.title
-        # Found by its window: napari hands the canvas out in no public way.
-        self._canvas = next(
-            widget
-            for window in QApplication.topLevelWidgets()
-            if window.windowTitle() == title
-            for widget in window.findChildren(QWidget)
-            if "CanvasBackend" in type(widget).__name__
-        )
-        # The scene is the same for both layers, so is painting it: tens of ms without a graphics
-        # card, in which the difference would drown.
-        self._canvas.setUpdatesEnabled(False)
-
-    def close(self) -> None:
-        """Close the project, then the window."""
-        if self._assistant is not None:
-            self._assistant.shut_down()
-        self._viewer.close()
-        QCoreApplication.processEvents()
-
-    def prepare(self, name: str, index: int) -> None:
-        """Turn to a slice and make a layer the one that is painted on."""
-        if self._viewer.dims.current_step[0] != index:
-            self._viewer.dims.set_current_step(0, index)
-        self._viewer.layers.selection.active = self.layers[name]
-        turns(_SETTLING_SECONDS, self._is_saved)
-
-    def draw(self, path: NDArray[np.float64]) -> Stroke:
-        """Press, drag along a path (points, 2) in parts of the canvas, and release."""
-        canvas = self._canvas
-        points = [QPointF(x * canvas.width(), y * canvas.height()) for x, y in path]
-        left, nothing = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
-        press, release = QEvent.Type.MouseButtonPress, QEvent.Type.MouseButtonRelease
-        handled = [_send(canvas, press, points[0], left, left)]
-        after = [turns(_MOVE_SECONDS)]
-        for point in points[1:]:
-            handled.append(_send(canvas, QEvent.Type.MouseMove, point, nothing, left))
-            after.append(turns(_MOVE_SECONDS))
-        handled.append(_send(canvas, release, points[-1], left, nothing))
-        after.append(turns(_SETTLING_SECONDS, self._is_saved))
-        return (*_sum([*handled, *after]), _sum(handled)[0])
-
-    def _open(self, scan: Volume, folder: Path) -> Labels:
-        classes = numbered_classes(["class 1", "class 2"])
-        task = DemoTask(scan, classes, None)
-        self._assistant = assistant = open_assistant(self._viewer, task)
-        controller = assistant.controller
-        controller.sitting.open(Wish(folder, "benchmark", classes), controller.use_project)
-        turns(done=lambda: not controller.sitting.busy)
-        assistant.begin()
-        turns(done=lambda: controller.state.has_case)
-        assert controller.case is not None
-        assert controller.binding is not None
-        _propose_all(controller.case, controller.binding)
-        return controller.binding.human
-
-    def _is_saved(self) -> bool:
-        project = None if self._assistant is None else self._assistant.controller.sitting.project
-        return project is None or project.saved.number == project.journal.number
-
-
-def _propose_all(case: Case, binding: LayerBinding) -> None:
-    """Put a proposal on every slice, as an engine would."""
-    labels = np.zeros(case.shape[1:], dtype=np.uint8)
-    labels[tuple(slice(n // 4, n // 2) for n in labels.shape)] = 2
-    score = labels * 90
-    for index in range(case.shape[0]):
-        case.publish(Proposal(index, labels, score, (), "benchmark"))
-        binding.show_slice(index)
 
 
 def _alternate(desk: Desk, slices: int, count: int, told: Told) -> dict[str, list[Stroke]]:
@@ -226,47 +109,6 @@ def _path(rng: np.random.Generator) -> NDArray[np.float64]:
     start, steps = rng.uniform(0.35, 0.65, 2), rng.uniform(-0.01, 0.01, (_MOVES, 2))
     drift = rng.uniform(-0.008, 0.008, 2)
     return np.asarray(start + np.cumsum(steps + drift, axis=0))
-
-
-def _send(
-    canvas: QWidget,
-    kind: QEvent.Type,
-    point: QPointF,
-    button: Qt.MouseButton,
-    buttons: Qt.MouseButton,
-) -> Spent:
-    """Let the canvas handle a mouse event; return seconds on the wall and of computing."""
-    everywhere = QPointF(canvas.mapToGlobal(point.toPoint()))
-    event = QMouseEvent(kind, point, everywhere, button, buttons, Qt.KeyboardModifier.NoModifier)
-    return _timed(lambda: QApplication.sendEvent(canvas, event))
-
-
-def turns(seconds: float = 0.0, done: Done = lambda: True) -> Spent:
-    """Turn the event loop for so long and until `done`; return what it took without waiting.
-
-    Raises
-    ------
-    CriiError
-        If that takes more than two minutes.
-    """
-    end = time.perf_counter() + seconds
-    spent = [_timed(QCoreApplication.processEvents)]
-    while (now := time.perf_counter()) < end or not done():
-        if now > end + _PATIENCE_SECONDS:
-            raise CriiError("the benchmark cannot go on: the window does not get ready")
-        time.sleep(_POLL_SECONDS)
-        spent.append(_timed(QCoreApplication.processEvents))
-    return _sum(spent)
-
-
-def _timed(work: Callable[[], object]) -> Spent:
-    wall, cpu = time.perf_counter(), time.thread_time()
-    work()
-    return time.perf_counter() - wall, time.thread_time() - cpu
-
-
-def _sum(spent: Sequence[Spent]) -> Spent:
-    return sum(wall for wall, _ in spent), sum(cpu for _, cpu in spent)
 
 
 def _noise() -> Volume:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import napari
 import numpy as np
-import qtpy
 from napari.viewer import Viewer
-from numpy.typing import NDArray
-from qtpy.QtCore import QCoreApplication, QEventLoop, Qt, QTimer
+from qtpy.QtCore import QCoreApplication, QTimer
 
 from napari_crii._layers import image_layer
+from napari_crii.benchmark._event_loop import Done, Gaps, after, gaps_until, qt_in_use
 from napari_crii.demo import DemoTask
 from napari_crii.engine.client import ENGINE, TRAINER
 from napari_crii.errors import CriiError
@@ -24,18 +22,10 @@ from napari_crii.widgets.app import open_assistant
 from napari_crii.widgets.assistant import CriiAssistant
 from napari_crii.widgets.learning import LearningPlan
 
-_TURN_MS = 5
 _SCROLL_MS = 50
 _SCROLL_STEPS = 100
 _WARM_UP_STEPS = 20
-_SETTLING_SECONDS = 1.0
-_LIMIT_SECONDS = 900.0
 _CLOSING_SECONDS = 15.0
-
-Act = Callable[[], None]
-Done = Callable[[], bool]
-# (N, 2): seconds that passed between two turns, and seconds that this thread computed.
-Gaps = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -102,7 +92,7 @@ def window_latency(task: DemoTask, iterations: int = 0, scrolling: bool = False)
     docked: list[CriiAssistant] = []
     try:
         bare = _measure_bare(viewer, task)
-        opening = _gaps(lambda: docked.append(_open(viewer, task)), _opened(docked))
+        opening = gaps_until(lambda: docked.append(_open(viewer, task)), _opened(docked))
         with _scrolled(viewer, task.volume.slice_count if scrolling else 0):
             proposing = _propose(docked[0])
             learning = _learn(viewer, docked[0], task, iterations)
@@ -121,7 +111,7 @@ def window_latency(task: DemoTask, iterations: int = 0, scrolling: bool = False)
         "gap_over_bare": round(both.longest_ms / Phase.of(bare).longest_ms, 3),
         "phases": {name: asdict(Phase.of(gaps)) for name, gaps in phases.items()},
         "scrolling": scrolling,
-        "qt": f"{qtpy.API_NAME} {qtpy.QT_VERSION}",
+        "qt": qt_in_use(),
     }
 
 
@@ -130,10 +120,10 @@ def _measure_bare(viewer: Viewer, task: DemoTask) -> Gaps:
     data, arguments, _ = image_layer(task.volume)
     viewer.add_image(data, **arguments)
     count = task.volume.slice_count
-    _gaps(lambda: None, _after())
+    gaps_until(lambda: None, after())
     for steps in (_WARM_UP_STEPS, _SCROLL_STEPS):
         with _scrolled(viewer, count):
-            gaps = _gaps(lambda: None, _after(steps * _SCROLL_MS / 1000))
+            gaps = gaps_until(lambda: None, after(steps * _SCROLL_MS / 1000))
     viewer.layers.clear()
     return gaps
 
@@ -147,7 +137,7 @@ def _open(viewer: Viewer, task: DemoTask) -> CriiAssistant:
 
 def _opened(docked: list[CriiAssistant]) -> Done:
     """Return what is done when all of the scan's layers stand and are painted."""
-    painted = _after()
+    painted = after()
     return lambda: bool(docked) and docked[0].controller.state.has_case and painted()
 
 
@@ -161,7 +151,7 @@ def _propose(assistant: CriiAssistant) -> Gaps:
             raise CriiError(f"the benchmark cannot go on: {controller.state.message}")
         return bool(arrived)
 
-    return _gaps(lambda: assistant.propose(whole_volume=True), done)
+    return gaps_until(lambda: assistant.propose(whole_volume=True), done)
 
 
 def _learn(viewer: Viewer, assistant: CriiAssistant, task: DemoTask, iterations: int) -> Gaps:
@@ -169,7 +159,7 @@ def _learn(viewer: Viewer, assistant: CriiAssistant, task: DemoTask, iterations:
     controller = assistant.controller
     controller.learns_on_accept = False
 
-    _gaps(lambda: viewer.dims.set_current_step(0, task.volume.slice_count // 2), _after())
+    gaps_until(lambda: viewer.dims.set_current_step(0, task.volume.slice_count // 2), after())
 
     def act() -> None:
         controller.accept_slice()
@@ -180,81 +170,11 @@ def _learn(viewer: Viewer, assistant: CriiAssistant, task: DemoTask, iterations:
             controller.network.learning.running or controller.network.proposing.progress.running
         )
 
-    gaps = _gaps(act, done)
+    gaps = gaps_until(act, done)
     if controller.session is None or controller.session.fresh_slices():
         said = controller.network.learning.words or controller.state.message
         raise CriiError(f"the benchmark cannot go on, nothing was learnt: {said}")
     return gaps
-
-
-def _after(seconds: float = _SETTLING_SECONDS) -> Done:
-    """Return what is done when some time has passed since its first question."""
-    asked: list[float] = []
-
-    def done() -> bool:
-        asked.append(time.perf_counter())
-        del asked[1:-1]
-        return asked[-1] - asked[0] >= seconds
-
-    return done
-
-
-def _gaps(act: Act, done: Done) -> Gaps:
-    """Run the event loop from `act` until `done`, and return the gaps between its turns, in s.
-
-    Raises
-    ------
-    CriiError
-        If it takes longer than a quarter of an hour; also what `act` and `done` raise.
-    """
-    run = _Turns(act, done)
-    timer = QTimer()
-    timer.setTimerType(Qt.TimerType.PreciseTimer)
-    timer.timeout.connect(run.turn)
-    timer.start(_TURN_MS)
-    QTimer.singleShot(0, run.begin)
-    run.loop.exec()
-    timer.stop()
-    if run.failure is not None:
-        raise run.failure
-    return np.diff([*run.turns, now()], axis=0)
-
-
-def now() -> tuple[float, float]:
-    """Return seconds on the wall, and of this thread's computing."""
-    return time.perf_counter(), time.thread_time()
-
-
-class _Turns:
-    """Notes the turns of an event loop; an exception that left a slot would end the process."""
-
-    def __init__(self, act: Act, done: Done) -> None:
-        self._act, self._done = act, done
-        self._acted = False
-        self.loop = QEventLoop()
-        self.turns = [now()]
-        self.failure: Exception | None = None
-
-    def begin(self) -> None:
-        self._guarded(self._act)
-        self._acted = True
-
-    def turn(self) -> None:
-        self.turns.append(now())
-        self._guarded(self._look)
-
-    def _look(self) -> None:
-        if self.turns[-1][0] - self.turns[0][0] > _LIMIT_SECONDS:
-            raise CriiError(f"the window was not done within {_LIMIT_SECONDS:.0f} s")
-        if self._acted and self._done():
-            self.loop.quit()
-
-    def _guarded(self, step: Act) -> None:
-        try:
-            step()
-        except Exception as error:
-            self.failure = error
-            self.loop.quit()
 
 
 @contextmanager

@@ -1,9 +1,7 @@
-"""Patient-wise cross-validation of supervised training: what the model card reports."""
+"""Patient-wise cross-validation of supervised training: every patient tested by a stranger."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -15,16 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_crii.benchmark.runs import Run, append_run, find_run, read_runs
-from napari_crii.benchmark.table import markdown_table
+from napari_crii.benchmark.material import deal_patients, material_digest
+from napari_crii.benchmark.runs import Run, as_read_back, kept_or_made, read_runs
 from napari_crii.checkpoint import Checkpoint, new_checkpoint
 from napari_crii.classes import numbered_classes
-from napari_crii.errors import TrainingError
 from napari_crii.inference import Predictor
 from napari_crii.io import read_mask, read_scan
 from napari_crii.io.pairs import pair_files, scan_stem
 from napari_crii.preprocessing import Preprocessing
-from napari_crii.training import Finished, FinishReason, Stepped, TrainingConfig, fit
+from napari_crii.training import TrainingConfig, fit, steps_of
 from napari_crii.training.data import TrainingSlice
 from napari_crii.training.folder import load_folder, read_groups
 from napari_crii.volume import to_slices
@@ -32,8 +29,6 @@ from napari_crii.volume import to_slices
 Progress = Callable[[int, int], None]
 Stepping = Callable[[int], None]
 
-
-SUMMARISED = ("mean", "spread", "worst")
 # Name in a run: heading in the table.
 SCORES = {"dice": "refined", "dice_coarse": "coarse", "dice_whole": "whole patient"}
 
@@ -78,22 +73,7 @@ class CrossValidation:
             "folds": self.folds,
             "seed": self.seed,
         }
-        read_back: Run = json.loads(json.dumps(parts))
-        return read_back
-
-
-def deal_patients(patients: set[str], folds: int, seed: int) -> list[set[str]]:
-    """Deal patients to folds.
-
-    Raises
-    ------
-    TrainingError
-        If there are fewer patients than folds, or fewer than two folds.
-    """
-    if not 2 <= folds <= len(patients):
-        raise TrainingError(f"{len(patients)} patients cannot be dealt to {folds} folds")
-    order = np.random.default_rng(seed).permutation(sorted(patients))
-    return [{str(p) for p in order[fold::folds]} for fold in range(folds)]
+        return as_read_back(parts)
 
 
 def cross_validate(
@@ -126,28 +106,15 @@ def cross_validate(
     total = plan.folds * plan.training.iterations
     runs = []
     for fold, tested in enumerate(deal_patients({d.patient for d in data}, plan.folds, plan.seed)):
-        run = find_run(finished, {"fold": fold, **key})
-        if run is None:
-            stepped = partial(_count_on, progress, fold * plan.training.iterations, total)
-            run = {"fold": fold, **key, **_run_fold(plan, data, tested, stepped)}
-            append_run(out, run)
+        stepped = partial(_count_on, progress, fold * plan.training.iterations, total)
+        work = partial(_run_fold, plan, data, tested, stepped)
+        runs.append(kept_or_made(out, finished, {"fold": fold, **key}, work))
         progress((fold + 1) * plan.training.iterations, total)
-        runs.append(run)
     return runs
 
 
 def _count_on(progress: Progress, before: int, total: int, step: int) -> None:
     progress(before + step, total)
-
-
-def material_digest(data: list[TrainingSlice]) -> str:
-    """Return the SHA-256 of what is learnt from, whatever its files are called."""
-    sha = hashlib.sha256()
-    for item in data:
-        sha.update(f"{item.patient} {tuple(item.image.shape)}".encode())
-        sha.update(np.ascontiguousarray(item.image.numpy()).data)
-        sha.update(np.ascontiguousarray(item.label.numpy()).data)
-    return sha.hexdigest()
 
 
 def _run_fold(
@@ -167,11 +134,8 @@ def _run_fold(
 def _train(plan: CrossValidation, data: list[TrainingSlice], stepped: Stepping) -> Checkpoint:
     checkpoint = new_checkpoint(numbered_classes(list(plan.classes)), plan.recipe, plan.seed)
     rng = np.random.default_rng(plan.seed)
-    for event in fit(checkpoint.network, data, plan.training, rng):
-        if isinstance(event, Stepped):
-            stepped(event.step)
-        elif isinstance(event, Finished) and event.reason is FinishReason.FAILED:
-            raise TrainingError(event.message)
+    for event in steps_of(fit(checkpoint.network, data, plan.training, rng)):
+        stepped(event.step)
     return checkpoint
 
 
@@ -218,63 +182,3 @@ def _mean_dice(overlaps: Sequence[Overlap]) -> float:
     """Return the mean Dice over overlaps and classes; of two empty masks it is 1."""
     both, total = np.concatenate(overlaps).T
     return round(float(np.where(total, 2 * both / np.maximum(total, 1), 1.0).mean()), 4)
-
-
-def summary(runs: list[Run], branch: str = "dice") -> dict[str, float | str]:
-    """Return mean, standard deviation and worst over all patients of all folds.
-
-    Parameters
-    ----------
-    branch
-        One of `SCORES`.
-    """
-    patients = {p: d for run in runs for p, d in run[branch].items()}
-    values = np.array(list(patients.values()))
-    worst = min(patients, key=lambda p: patients[p])
-    return {
-        "patients": len(patients),
-        "mean": round(float(values.mean()), 4),
-        "spread": round(float(values.std(ddof=1)), 4),
-        "worst": round(float(values.min()), 4),
-        "worst_patient": worst,
-    }
-
-
-def report_table(runs: list[Run]) -> str:
-    """Return, in Markdown, the Dice of every patient, with mean, spread and worst below."""
-    rows = [
-        [patient, str(run["fold"]), *(f"{run[name][patient]:.3f}" for name in SCORES)]
-        for run in runs
-        for patient in run["dice"]
-    ]
-    summaries = [summary(runs, name) for name in SCORES]
-    below = [[line, "", *(f"{s[line]:.3f}" for s in summaries)] for line in SUMMARISED]
-    return markdown_table(("patient", "fold", *SCORES.values()), sorted(rows) + below)
-
-
-def report_page(plan: CrossValidation, runs: list[Run]) -> str:
-    """Return a Markdown page: what was done, the table, what it sums up to."""
-    slices, seconds = sum(run["slices"] for run in runs), sum(run["seconds"] for run in runs)
-    said = plan.settings()
-    refined, coarse = summary(runs), summary(runs, "dice_coarse")
-    return "\n".join(
-        [
-            f"# Cross-validation on {said['data']}: {', '.join(plan.classes)}",
-            "",
-            f"Made by `napari-crii benchmark crossval`: {refined['patients']} patients, {slices} "
-            f"slices, {plan.folds} folds dealt by patient with seed {plan.seed}, "
-            f"{plan.training.iterations} iterations each, {seconds:.0f} s in all. A patient's "
-            "Dice is the mean over slices and classes; over the whole patient, that of all slices "
-            "as one mask. Spread is the standard deviation over patients.",
-            "",
-            f"Preprocessing: `{json.dumps(said['recipe'])}`",
-            "",
-            f"Training: `{json.dumps(said['training'])}`",
-            "",
-            f"Worst patient: {refined['worst_patient']} (refined), {coarse['worst_patient']} "
-            "(coarse).",
-            "",
-            report_table(runs),
-            "",
-        ]
-    )

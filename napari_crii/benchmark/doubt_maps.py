@@ -15,11 +15,11 @@ from napari_crii.disagreement import (
     branch_divergence,
     case_doubt,
     disagreement,
-    doubt_features,
-    edge_distance,
     entropy,
     mutual_information,
 )
+from napari_crii.doubt_features import doubt_features
+from napari_crii.edges import edge_distance
 from napari_crii.networks import CRIINet
 
 Maps = dict[str, NDArray[np.float32]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_crii.benchmark.crossval import material_digest
 from napari_crii.benchmark.detection import auprc, aurc, auroc, ause, captured, ece, spearman
 from napari_crii.benchmark.doubt_maps import PASSES, Doubt, doubt_about
 from napari_crii.benchmark.few_labels import split_patients
+from napari_crii.benchmark.material import material_digest
 from napari_crii.benchmark.methods import METHODS
-from napari_crii.benchmark.runs import Run, append_run, find_run, read_runs
+from napari_crii.benchmark.runs import Run, kept_or_made, read_runs
 from napari_crii.benchmark.ssl import Comparison, build_learner, load_material
 from napari_crii.benchmark.table import markdown_table
 from napari_crii.calibration import Calibrator, PrequentialStore
-from napari_crii.disagreement import FEATURES, edge_distance
+from napari_crii.doubt_features import FEATURES
+from napari_crii.edges import edge_distance
 from napari_crii.errors import TrainingError
 from napari_crii.metrics import dice
 from napari_crii.networks import CRIINet, seeded
-from napari_crii.training import Finished, FinishReason, Stepped, TrainingSlice
+from napari_crii.training import TrainingSlice, steps_of
 
 MEMBERS = 3
 BAND = 5
@@ -64,12 +66,9 @@ def compare_scores(
     jobs = [{"draw": d, "fold": f, **key} for d in plan.draws for f in plan.folds]
     found = []
     for done, job in enumerate(jobs):
-        run = find_run(finished, job)
-        if run is None:
-            run = {**job, **_run(plan, data, job, progress, (done, len(jobs)))}
-            append_run(out, run)
+        work = partial(_run, plan, data, job, progress, (done, len(jobs)))
+        found.append(kept_or_made(out, finished, job, work))
         progress(done + 1, len(jobs), name)
-        found.append(run)
     return found
 
 
@@ -85,11 +84,8 @@ def _run(
     for member in range(MEMBERS):
         seed = MEMBERS * (job["draw"] * plan.fold_count + job["fold"]) + member
         learner = build_learner(plan, METHODS[job["method"]], split, seed)
-        for event in learner.run():
-            if isinstance(event, Stepped):
-                progress(*place, f"network {member + 1}, step {event.step}")
-            elif isinstance(event, Finished) and event.reason is FinishReason.FAILED:
-                raise TrainingError(event.message)
+        for event in steps_of(learner.run()):
+            progress(*place, f"network {member + 1}, step {event.step}")
         assert isinstance(learner.network, CRIINet)
         networks.append(learner.network)
     return judge(networks, split.tested, split.unlabelled, plan.training.crop)

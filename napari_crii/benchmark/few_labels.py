@@ -14,8 +14,8 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from napari_crii.benchmark.crossval import deal_patients
-from napari_crii.disagreement import contrast_to_noise
+from napari_crii.benchmark.material import deal_patients
+from napari_crii.edges import contrast_to_noise
 from napari_crii.errors import TrainingError
 from napari_crii.metrics import dice, evaluate
 from napari_crii.training.data import TrainingSlice

@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_crii.benchmark.ratios import Ratio, Seconds, Work, alternate
-from napari_crii.disagreement import disagreement, rank_patches
-from napari_crii.inference import Prediction, Predictor
-from napari_crii.scan_prediction import predict_scan
+from napari_crii.inference import Predictor
+from napari_crii.scan_prediction import doubt_on_slice, predict_scan
 from napari_crii.volume import Volume
 
 _SLICES = 5
@@ -100,23 +98,12 @@ def run_network(predictor: Predictor, batch: Tensor) -> object:
 
 def _slice_works(predictor: Predictor, volume: Volume, index: int) -> dict[str, Work]:
     prediction = predictor.predict_slice(volume, index)
+    labels, low_contrast = prediction.labels(), predictor.checkpoint.low_contrast
     return {
         "passes": partial(run_network, predictor, input_batch(predictor, volume, index)),
         "proposal": lambda: predictor.predict_slice(volume, index).labels(),
-        "map": partial(_map, predictor, volume, index, prediction, prediction.labels()),
+        "map": partial(doubt_on_slice, prediction, labels, volume, index, low_contrast),
     }
-
-
-def _map(
-    predictor: Predictor,
-    volume: Volume,
-    index: int,
-    prediction: Prediction,
-    labels: NDArray[np.integer],
-) -> None:
-    score = disagreement(prediction.coarse, prediction.refined, prediction.coarse_stride).score
-    image = volume.slices()[index]
-    rank_patches(score, labels, image, index, predictor.checkpoint.low_contrast)
 
 
 def _over(seconds: Mapping[str, Seconds], work: str, passes: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,36 @@ def read_runs(path: Path) -> list[Run]:
 def find_run(runs: list[Run], key: Mapping[str, Any]) -> Run | None:
     """Return the first run whose fields include `key`."""
     return next((r for r in runs if all(r.get(k) == v for k, v in key.items())), None)
+
+
+def kept_or_made(
+    path: Path, finished: list[Run], key: Mapping[str, Any], work: Callable[[], Run]
+) -> Run:
+    """Return the finished run of a key; without one, do the work and append what it found.
+
+    Parameters
+    ----------
+    finished
+        What was read from `path`.
+    key
+        What tells the run from others; its fields come first in the run.
+
+    Raises
+    ------
+    OSError
+        As `append_run`; also what the work raises, after which nothing is appended.
+    """
+    run = find_run(finished, key)
+    if run is None:
+        run = {**key, **work()}
+        append_run(path, run)
+    return run
+
+
+def as_read_back(parts: Mapping[str, Any]) -> Run:
+    """Return settings as they are read back from a run: lists where there were tuples."""
+    read_back: Run = json.loads(json.dumps(parts))
+    return read_back
 
 
 def append_run(path: Path, run: Run) -> None:

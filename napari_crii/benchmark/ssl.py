@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_crii.benchmark.crossval import material_digest
 from napari_crii.benchmark.few_labels import (
-    Scores,
     Segment,
     Split,
     centre_field,
@@ -23,12 +21,13 @@ from napari_crii.benchmark.few_labels import (
     split_patients,
 )
 from napari_crii.benchmark.machine import peak_megabytes, start_peak
+from napari_crii.benchmark.material import material_digest
 from napari_crii.benchmark.methods import METHODS, Method, Setting
-from napari_crii.benchmark.runs import Run, append_run, find_run, read_runs
+from napari_crii.benchmark.runs import Run, as_read_back, find_run, kept_or_made, read_runs
 from napari_crii.errors import TrainingError
 from napari_crii.networks import NetworkConfig, seeded
 from napari_crii.preprocessing import Preprocessing
-from napari_crii.training import Finished, FinishReason, Stepped, TrainingConfig
+from napari_crii.training import TrainingConfig, steps_of
 from napari_crii.training.data import TrainingSlice
 from napari_crii.training.fit import Learner
 from napari_crii.training.folder import load_folder
@@ -98,8 +97,7 @@ class Comparison:
             "fold_count": self.fold_count,
             "largest_component": self.largest_component,
         }
-        read_back: Run = json.loads(json.dumps(parts))
-        return read_back
+        return as_read_back(parts)
 
 
 def compare(
@@ -143,18 +141,13 @@ def compare(
             split = split_patients(data, plan.labelled, draw, fold, plan.fold_count)
             telling = _telling(progress, done, len(jobs), name)
             scores = list(_run(plan, name, split, draw, fold, telling))
-            runs = [_kept(finished, k, s, out) for k, s in zip(keys, scores, strict=True)]
+            runs = [
+                kept_or_made(out, finished, one, partial(dict, measured))
+                for one, measured in zip(keys, scores, strict=True)
+            ]
         found += runs
         progress(done + 1, len(jobs), name)
     return found
-
-
-def _kept(finished: list[Run], key: Run, scores: Run, out: Path) -> Run:
-    """Return the run of this key that was finished before, else append it."""
-    before = find_run(finished, key)
-    if before is None:
-        append_run(out, {**key, **scores})
-    return before or {**key, **scores}
 
 
 def load_material(plan: Comparison) -> list[TrainingSlice]:
@@ -208,15 +201,12 @@ def _trained(
     """Train; at each budget yield the processor seconds so far and the steps taken."""
     stops = [max(1, round(budget * iterations)) for budget in BUDGETS]
     spent, started = 0.0, time.process_time()
-    for event in learner.run():
-        if isinstance(event, Stepped):
-            stepped(event.step)
-            for _ in range(stops.count(event.step)):
-                spent += time.process_time() - started
-                yield spent, event.step
-                started = time.process_time()
-        elif isinstance(event, Finished) and event.reason is FinishReason.FAILED:
-            raise TrainingError(event.message)
+    for event in steps_of(learner.run()):
+        stepped(event.step)
+        for _ in range(stops.count(event.step)):
+            spent += time.process_time() - started
+            yield spent, event.step
+            started = time.process_time()
 
 
 def segmenter(method: Method, network: nn.Module) -> Segment:
@@ -227,15 +217,3 @@ def segmenter(method: Method, network: nn.Module) -> Segment:
             return method.logits(network, image[None]).argmax(dim=1)[0]
 
     return segment
-
-
-def scored_at(runs: Sequence[Run], budget: float) -> dict[str, list[Run]]:
-    """Return the runs of one budget by method, in the order of first appearance."""
-    found: dict[str, list[Run]] = {}
-    for run in runs:
-        if run["budget"] == budget:
-            found.setdefault(run["method"], []).append(run)
-    return found
-
-
-__all__ = ["NAMES", "Comparison", "Scores", "compare", "scored_at"]

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from napari_crii.benchmark.runs import Run
-from napari_crii.benchmark.ssl import BUDGETS, scored_at
+from napari_crii.benchmark.ssl import BUDGETS
 from napari_crii.benchmark.table import markdown_table
 
 OURS = "plus"
@@ -23,6 +23,15 @@ _BELOW = (
     "measures in pixels. plus - method: paired by patient and draw, with a 95 % interval that "
     "resamples patients within draws. s per step: processor seconds."
 )
+
+
+def scored_at(runs: Sequence[Run], budget: float) -> dict[str, list[Run]]:
+    """Return the runs of one budget by method, in the order of first appearance."""
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        if run["budget"] == budget:
+            found.setdefault(run["method"], []).append(run)
+    return found
 
 
 def ssl_table(runs: Sequence[Run]) -> str:

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from napari_crii.cli._benchmark_ssl import (
+from napari_crii.cli._comparison_options import (
     BatchSize,
+    ComparisonChoice,
     Draws,
     FoldCount,
     OneObject,
@@ -15,8 +16,7 @@ from napari_crii.cli._benchmark_ssl import (
     Share,
     Size,
     WhichFolds,
-    folds_in,
-    numbers_in,
+    comparison_of,
 )
 from napari_crii.cli._output import JsonOption, note, progress_bar, write_json
 from napari_crii.cli._training_options import (
@@ -29,11 +29,8 @@ from napari_crii.cli._training_options import (
     NoMirror,
     RecipeChoice,
     Scope,
-    class_names,
-    recipe_of,
-    say_what_is_left_out,
 )
-from napari_crii.errors import WriteError
+from napari_crii.cli._written import table_beside, write_text
 
 MethodName = Annotated[str, typer.Option(help="Which of our methods trains the networks.")]
 
@@ -62,27 +59,26 @@ def errors(
     On test patients, on the pool seen without labels, and on a shifted copy. A stopped run goes
     on at its last finished fold; the tables are written beside the runs, as Markdown.
     """
-    from napari_crii.cli._folders import require_writable
-
-    table = out.with_suffix(".md")
-    if table == out:
-        raise WriteError(f"{out} is the name of the table: name the runs otherwise, *.jsonl")
-    require_writable(out.parent)
-    say_what_is_left_out(images, labels)
-    recipe = recipe_of(images, labels, RecipeChoice(0, Scope.SLICE, not no_mirror, None, None))
+    table = table_beside(out)
+    choice = ComparisonChoice(
+        images=images,
+        labels=labels,
+        groups=groups,
+        classes=classes,
+        labelled=labelled,
+        draws=draws,
+        folds=folds,
+        fold_count=fold_count,
+        iterations=iterations,
+        size=size,
+        batch=batch,
+        mixed_precision=mixed_precision,
+        one_object=one_object,
+        recipe=RecipeChoice(0, Scope.SLICE, not no_mirror, None, None),
+    )
+    plan = comparison_of(choice, (method,))
     from napari_crii.benchmark.errors import compare_scores, errors_page, errors_table
-    from napari_crii.benchmark.ssl import Comparison
-    from napari_crii.cli._written import write_text
-    from napari_crii.training import TrainingConfig
 
-    training = TrainingConfig(
-        iterations=iterations, batch=batch, crop=size, mirror_axes=recipe.mirror_axes,
-        mixed_precision=mixed_precision, centred=True,
-    )  # fmt: skip
-    plan = Comparison(
-        images, labels, groups, class_names(classes), recipe, training, (method,), labelled,
-        numbers_in(draws, "seeds"), folds_in(folds, fold_count), fold_count, one_object,
-    )  # fmt: skip
     with progress_bar("learning") as advance:
         runs = compare_scores(plan, out, advance)
     write_text(table, errors_page(runs))

@@ -7,6 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from napari_crii.cli._comparison_options import (
+    BatchSize,
+    ComparisonChoice,
+    Draws,
+    FoldCount,
+    OneObject,
+    Out,
+    Share,
+    Size,
+    WhichFolds,
+    comparison_of,
+)
 from napari_crii.cli._output import JsonOption, note, progress_bar, write_json
 from napari_crii.cli._training_options import (
     AssumedMm,
@@ -21,12 +33,9 @@ from napari_crii.cli._training_options import (
     RecipeChoice,
     Scope,
     ScopeOption,
-    class_names,
     names_in,
-    recipe_of,
-    say_what_is_left_out,
 )
-from napari_crii.errors import CriiError, WriteError
+from napari_crii.errors import WriteError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -38,33 +47,7 @@ _METHODS = (
     "unimatch,full,faithful,plus"
 )
 
-Share = Annotated[float, typer.Option(help="Share of the training patients that are labelled.")]
 Methods = Annotated[str, typer.Option(metavar="NAME,NAME", help="Which methods, in this order.")]
-Draws = Annotated[
-    str, typer.Option("--seeds", metavar="N,N", help="Draws of who is labelled, each a number.")
-]
-WhichFolds = Annotated[
-    str | None, typer.Option(metavar="N,N", help="Which folds to test; without it, all.")
-]
-FoldCount = Annotated[int, typer.Option(min=2, help="To how many folds patients are dealt.")]
-Size = Annotated[
-    int, typer.Option(min=16, help="Side of the central field of view, a multiple of 16 pixels.")
-]
-BatchSize = Annotated[int, typer.Option(min=2, help="Labelled crops per step.")]
-OneObject = Annotated[
-    bool,
-    typer.Option(
-        "--one-object", help="Each class is one connected object; pseudo-labels may use it."
-    ),
-]
-Out = Annotated[
-    Path,
-    typer.Option(
-        readable=False,
-        metavar="FILE",
-        help="Finished runs, *.jsonl: what is there is not computed again.",
-    ),
-]
 
 
 def ssl(
@@ -99,45 +82,24 @@ def ssl(
     if out.suffix.lower() in {".md", ".png"}:
         raise WriteError(f"{out} is the name of table or plot: name the runs otherwise, *.jsonl")
     require_writable(out.parent)
-    say_what_is_left_out(images, labels)
-    names = class_names(classes)
-    choice = RecipeChoice(0, scope, not no_mirror, pixel_mm, assumed_mm)
-    recipe = recipe_of(images, labels, choice)
-    from napari_crii.benchmark.ssl import Comparison
-    from napari_crii.training import TrainingConfig
-
-    training = TrainingConfig(
+    choice = ComparisonChoice(
+        images=images,
+        labels=labels,
+        groups=groups,
+        classes=classes,
+        labelled=labelled,
+        draws=draws,
+        folds=folds,
+        fold_count=fold_count,
         iterations=iterations,
+        size=size,
         batch=batch,
-        crop=size,
-        mirror_axes=recipe.mirror_axes,
         mixed_precision=mixed_precision,
-        centred=True,
+        one_object=one_object,
+        recipe=RecipeChoice(0, scope, not no_mirror, pixel_mm, assumed_mm),
     )
-    plan = Comparison(
-        images, labels, groups, names, recipe, training, names_in(methods, "methods"),
-        labelled, numbers_in(draws, "seeds"), folds_in(folds, fold_count), fold_count, one_object,
-    )  # fmt: skip
+    plan = comparison_of(choice, names_in(methods, "methods"))
     _report(plan, out, as_json)
-
-
-def numbers_in(text: str, kind: str) -> tuple[int, ...]:
-    """Split whole numbers at their commas.
-
-    Raises
-    ------
-    CriiError
-        If one is none.
-    """
-    names = names_in(text, kind)
-    if not all(name.isdecimal() for name in names):
-        raise CriiError(f"the {kind} '{text}' are not whole numbers with commas between them")
-    return tuple(int(name) for name in names)
-
-
-def folds_in(text: str | None, count: int) -> tuple[int, ...]:
-    """Return which folds are asked for, all of them without a text; errors as `numbers_in`."""
-    return tuple(range(count)) if text is None else numbers_in(text, "folds")
 
 
 def _report(plan: Comparison, out: Path, as_json: bool) -> None:

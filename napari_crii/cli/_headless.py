@@ -13,6 +13,7 @@ from PIL import Image
 
 from napari_crii.checkpoint import Checkpoint, load_checkpoint, new_checkpoint
 from napari_crii.cli._contact_sheet import contact_sheet
+from napari_crii.cli._learning import follow
 from napari_crii.cli._output import Advance, note, progress_bar
 from napari_crii.cli._proposal_files import (
     ProposalFiles,
@@ -21,7 +22,6 @@ from napari_crii.cli._proposal_files import (
     proposal_writers,
     write_all,
 )
-from napari_crii.cli.train import finished
 from napari_crii.demo import DemoTask
 from napari_crii.inference import Predictor
 from napari_crii.io import atomic_write
@@ -79,9 +79,7 @@ def run_headless(task: DemoTask, folder: Path, stem: str) -> Outcome:
         checkpoint = weights(task, advance)
     learning = time.perf_counter() - started if task.checkpoint is None else 0.0
     with progress_bar("proposing") as advance:
-        prediction = predict_scan(
-            Predictor(checkpoint), task.volume, lambda done, total: advance(done, total, "")
-        )
+        prediction = predict_scan(Predictor(checkpoint), task.volume, advance)
     files = proposal_files(folder, stem, task.classes, is_single_image(task.volume))
     sheet = folder / SHEET
     picture = contact_sheet(task.volume, prediction, task.classes, task.seeds)
@@ -100,7 +98,7 @@ def weights(task: DemoTask, advance: Advance) -> Checkpoint:
     fresh = new_checkpoint(task.classes, recipe)
     config = FIRST_RUN.with_overrides(task.iterations).training(recipe.mirror_axes)
     events = fit(fresh.network, seed_slices(task, recipe), config, np.random.default_rng(0))
-    finished(events, advance)
+    follow(events, advance)
     return fresh
 
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import typer
 
 _SECONDS_BETWEEN_LINES = 10.0
 
-Advance = Callable[[int, int, str], None]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
+
+
+class Advance(Protocol):
+    """Shows what is done of what there is in all, and a word beside the bar."""
+
+    def __call__(self, done: int, total: int, beside: str = "") -> None: ...
 
 
 def version() -> str:

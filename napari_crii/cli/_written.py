@@ -1,4 +1,4 @@
-"""Text files, verified and whole or not at all."""
+"""Text files, verified and whole or not at all, and where a table goes."""
 
 from __future__ import annotations
 
@@ -19,3 +19,20 @@ def write_text(path: Path, text: str) -> None:
             raise WriteError("it reads differently from what was written")
 
     atomic_write(path, write, verify)
+
+
+def table_beside(runs: Path) -> Path:
+    """Return where the table of a file of runs is written: beside it, as Markdown.
+
+    Raises
+    ------
+    WriteError
+        If that is the name of the runs, or their folder cannot be written.
+    """
+    from napari_crii.cli._folders import require_writable
+
+    table = runs.with_suffix(".md")
+    if table == runs:
+        raise WriteError(f"{runs} is the name of the table: name the runs otherwise, *.jsonl")
+    require_writable(runs.parent)
+    return table

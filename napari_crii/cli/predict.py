@@ -130,7 +130,7 @@ def _predict_one(predictor: Predictor, scan: Path, stem: str, target: _Target) -
         return {**_paths(scan, files), **report}
     refuse_existing((*files.all, done_file(files)), target.overwrite)
     with progress_bar(stem) as advance:
-        prediction = predict_scan(predictor, volume, lambda done, total: advance(done, total, ""))
+        prediction = predict_scan(predictor, volume, advance)
     made = record(scan, files, prediction)
     writers = proposal_writers(files, prediction, volume.geometry)
     last = (done_file(files), lambda path: write_done(path, origin, files, made))

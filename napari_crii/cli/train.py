@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_crii.cli._output import Advance, JsonOption, progress_bar, version, write_json
+from napari_crii.cli._output import JsonOption, write_json
 from napari_crii.cli._training_options import (
     AdaptiveContrast,
     AssumedMm,
@@ -31,19 +30,15 @@ from napari_crii.cli._training_options import (
     Turned,
     class_names,
     names_in,
-    recipe_of,
     say_what_is_left_out,
 )
+from napari_crii.cli._training_run import TrainingRun, run_training
 from napari_crii.errors import TrainingError, WriteError
 
 if TYPE_CHECKING:
-    from napari_crii.checkpoint import Checkpoint
-    from napari_crii.preprocessing import Preprocessing
-    from napari_crii.training import Event, Finished, TrainingSlice
     from napari_crii.training.method import MethodConfig
 
 _SUFFIX = ".safetensors"
-
 
 Output = Annotated[
     Path,
@@ -71,28 +66,6 @@ Preset = Annotated[
     ),
 ]
 Half = Annotated[bool, typer.Option("--half", help="Store 16-bit weights: half the size.")]
-
-
-@dataclass(frozen=True)
-class _Run:
-    """What is asked of a training run."""
-
-    images: Path
-    labels: Path
-    output: Path
-    groups: Path | None
-    classes: tuple[str, ...]
-    iterations: int
-    crop: int
-    mixed_precision: bool
-    turned: float
-    seed: int
-    recipe: RecipeChoice
-    half: bool
-    without: frozenset[str]
-    unlabelled: Path | None
-    preset: str
-    method: MethodConfig
 
 
 def train(
@@ -130,7 +103,7 @@ def train(
         raise WriteError(f"{output} is no name for a checkpoint: it must end in {_SUFFIX}")
     require_writable(output.parent)
     chosen = preset or ("sup" if unlabelled is None else "plus")
-    run = _Run(
+    run = TrainingRun(
         images=images,
         labels=labels,
         output=output,
@@ -151,7 +124,7 @@ def train(
         method=_method(chosen, unlabelled, one_object),
     )
     say_what_is_left_out(images, labels)
-    report = _train(run)
+    report = run_training(run)
     if as_json:
         write_json(report)
     else:
@@ -183,143 +156,3 @@ def _method(name: str, unlabelled: Path | None, one_object: bool) -> MethodConfi
     if unlabelled is not None and not found.unlabelled:
         raise TrainingError(f"the preset {name} learns nothing from --unlabelled: choose plus")
     return replace(found, largest_component=one_object)
-
-
-def finished(events: Iterable[Event], advance: Advance) -> tuple[Finished, float]:
-    """Show the progress of a run, and return how it ended, with its last loss.
-
-    Raises
-    ------
-    TrainingError
-        If it failed.
-    """
-    from napari_crii.training import Finished, FinishReason, Stepped
-
-    loss = float("inf")
-    for event in events:
-        if isinstance(event, Stepped):
-            loss = event.loss
-            advance(event.step, event.total, f"loss {loss:.3f}")
-        elif isinstance(event, Finished) and event.reason is FinishReason.FAILED:
-            raise TrainingError(f"training failed, nothing was saved: {event.message}")
-        else:
-            return event, loss
-    raise TrainingError("training ended without a result")
-
-
-def _train(run: _Run) -> dict[str, Any]:
-    import numpy as np
-
-    from napari_crii.checkpoint import new_checkpoint, save_checkpoint
-    from napari_crii.classes import numbered_classes
-    from napari_crii.cli._folders import create
-    from napari_crii.training import TrainingConfig, fit
-
-    recipe = recipe_of(run.images, run.labels, run.recipe)
-    data = _load(run, recipe)
-    facts = provenance(run.images, data, run.iterations, run.seed)
-    if run.preset != "sup":
-        facts["preset"] = run.preset
-        facts["unlabelled_slices"] = len(data) - facts["slices"]
-    if run.without:
-        facts["without"] = {"count": len(run.without), "patients": sorted(run.without)}
-    fresh = new_checkpoint(numbered_classes(list(run.classes)), recipe, run.seed, facts)
-    config = TrainingConfig(
-        iterations=run.iterations,
-        crop=run.crop,
-        mirror_axes=recipe.mirror_axes,
-        mixed_precision=run.mixed_precision,
-        turned=run.turned,
-        method=run.method,
-    )
-    with progress_bar("learning") as advance:
-        events = fit(fresh.network, data, config, np.random.default_rng(run.seed))
-        _, loss = finished(events, advance)
-    create(run.output.parent)
-    return _report(run, save_checkpoint(run.output, fresh, run.half), loss)
-
-
-def _load(run: _Run, recipe: Preprocessing) -> list[TrainingSlice]:
-    from napari_crii.training.folder import load_folder
-
-    with progress_bar("reading") as advance:
-        data = load_folder(
-            run.images,
-            run.labels,
-            recipe,
-            run.classes,
-            run.groups,
-            lambda done, total: advance(done, total, ""),
-        )
-    data = leave_out(data, run.without)
-    if not any(bool((item.label > 0).any()) for item in data):
-        raise TrainingError(f"the masks in {run.labels} are all empty: there is nothing to learn")
-    return data + _load_unlabelled(run, recipe)
-
-
-def _load_unlabelled(run: _Run, recipe: Preprocessing) -> list[TrainingSlice]:
-    from napari_crii.io.pairs import scans_by_stem
-    from napari_crii.training.folder import load_unlabelled
-
-    if run.unlabelled is None:
-        return []
-    masked = scans_by_stem(run.labels).keys()
-    with progress_bar("reading") as advance:
-        data = load_unlabelled(
-            run.unlabelled,
-            recipe,
-            run.groups,
-            masked,
-            lambda done, total: advance(done, total, ""),
-        )
-    return [item for item in data if item.patient not in run.without]
-
-
-def leave_out(data: list[TrainingSlice], without: frozenset[str]) -> list[TrainingSlice]:
-    """Return the slices of all other patients.
-
-    Raises
-    ------
-    TrainingError
-        If one of these patients has no slice, or nobody else has.
-    """
-    found = {item.patient for item in data}
-    if absent := sorted(without - found):
-        raise TrainingError(
-            f"no scan with a mask is of patient {absent[0]}: there are {len(found)} patients, "
-            f"such as {min(found)}"
-        )
-    kept = [item for item in data if item.patient not in without]
-    if not kept:
-        raise TrainingError(f"without {len(without)} patients nobody is left to learn from")
-    return kept
-
-
-def provenance(
-    images: Path, data: list[TrainingSlice], iterations: int, seed: int
-) -> dict[str, Any]:
-    """Return where weights come from: facts only, no path; patients only left out by name."""
-    labelled = [item for item in data if bool((item.weight > 0).any())]
-    return {
-        "command": "napari-crii train",
-        "data": images.absolute().name,
-        "slices": len(labelled),
-        "patients": len({item.patient for item in labelled}),
-        "iterations": iterations,
-        "seed": seed,
-        "version": version(),
-    }
-
-
-def _report(run: _Run, saved: Checkpoint, loss: float) -> dict[str, Any]:
-    facts = saved.provenance
-    return {
-        "checkpoint": str(run.output),
-        "digest": saved.digest,
-        "classes": list(run.classes),
-        "slices": facts["slices"],
-        "patients": facts["patients"],
-        "iterations": facts["iterations"],
-        "seed": facts["seed"],
-        "loss": loss,
-    }

@@ -17,7 +17,6 @@ from typing import Literal
 import numpy as np
 
 from napari_crii.checkpoint import load_checkpoint
-from napari_crii.disagreement import disagreement, rank_patches
 from napari_crii.engine.channel import Channel
 from napari_crii.engine.messages import (
     Cancel,
@@ -35,6 +34,7 @@ from napari_crii.engine.priority import Yielding, yield_to
 from napari_crii.errors import CriiError
 from napari_crii.geometry import Geometry
 from napari_crii.inference import Predictor
+from napari_crii.scan_prediction import doubt_on_slice
 from napari_crii.volume import Volume
 
 
@@ -116,14 +116,12 @@ class Engine:
         volume, folder = self._scans[request.scan]
         prediction = predictor.predict_slice(volume, index)
         labels = prediction.labels()
-        doubt = disagreement(prediction.coarse, prediction.refined, prediction.coarse_stride)
-        patches = rank_patches(
-            doubt.score, labels, volume.slices()[index], index, predictor.checkpoint.low_contrast
-        )
+        low_contrast = predictor.checkpoint.low_contrast
+        score, patches = doubt_on_slice(prediction, labels, volume, index, low_contrast)
         stem = folder / uuid.uuid4().hex
         files = (stem.with_suffix(".labels.npy"), stem.with_suffix(".score.npy"))
         np.save(files[0], labels)
-        np.save(files[1], np.rint(doubt.score * 255).astype(np.uint8))
+        np.save(files[1], np.rint(score * 255).astype(np.uint8))
         return SliceProposed(
             request.request,
             request.scan,

@@ -2,7 +2,7 @@
 
 from napari_crii.training.config import TrainingConfig
 from napari_crii.training.data import TrainingSlice
-from napari_crii.training.events import Event, Finished, FinishReason, Stepped
+from napari_crii.training.events import Event, Finished, FinishReason, Stepped, steps_of
 from napari_crii.training.fit import fit
 
 __all__ = [
@@ -13,4 +13,5 @@ __all__ = [
     "TrainingConfig",
     "TrainingSlice",
     "fit",
+    "steps_of",
 ]

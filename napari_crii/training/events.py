@@ -1,9 +1,12 @@
-"""What `fit` reports: frozen events, the last of which says why it ended."""
+"""What `fit` reports: frozen events, the last of which says why it ended; and its steps alone."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+
+from napari_crii.errors import TrainingError
 
 
 class FinishReason(StrEnum):
@@ -33,3 +36,18 @@ class Finished:
 
 
 Event = Stepped | Finished
+
+
+def steps_of(events: Iterable[Event]) -> Iterator[Stepped]:
+    """Yield the steps of a run, for whom a failed run is of no use.
+
+    Raises
+    ------
+    TrainingError
+        If the run failed, after its last step; in its own words.
+    """
+    for event in events:
+        if isinstance(event, Stepped):
+            yield event
+        elif event.reason is FinishReason.FAILED:
+            raise TrainingError(event.message)

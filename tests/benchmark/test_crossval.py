@@ -11,13 +11,8 @@ import pytest
 from PIL import Image
 
 from napari_crii.benchmark import crossval
-from napari_crii.benchmark.crossval import (
-    CrossValidation,
-    cross_validate,
-    deal_patients,
-    report_table,
-    summary,
-)
+from napari_crii.benchmark.crossval import CrossValidation, cross_validate
+from napari_crii.benchmark.crossval_report import report_table, summary
 from napari_crii.benchmark.runs import read_runs
 from napari_crii.errors import TrainingError
 from napari_crii.metrics import dice
@@ -45,28 +40,6 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
 
     monkeypatch.setattr(crossval, "fit", spy)
     return seen
-
-
-@pytest.mark.parametrize(("count", "folds"), [(5, 5), (7, 3), (45, 5), (2, 2)])
-def test_every_patient_is_dealt_to_one_fold(count: int, folds: int) -> None:
-    patients = {f"p{i}" for i in range(count)}
-    dealt = deal_patients(patients, folds, seed=1)
-    assert len(dealt) == folds
-    assert set().union(*dealt) == patients
-    assert sum(len(fold) for fold in dealt) == count
-    assert max(map(len, dealt)) - min(map(len, dealt)) <= 1
-
-
-def test_the_seed_decides_how_they_are_dealt() -> None:
-    patients = {f"p{i}" for i in range(20)}
-    assert deal_patients(patients, 4, 0) == deal_patients(set(sorted(patients)), 4, 0)
-    assert deal_patients(patients, 4, 0) != deal_patients(patients, 4, 1)
-
-
-@pytest.mark.parametrize("folds", [1, 3])
-def test_folds_without_patients_are_refused(folds: int) -> None:
-    with pytest.raises(TrainingError, match=f"2 patients cannot be dealt to {folds} folds"):
-        deal_patients({"a", "b"}, folds, 0)
 
 
 def test_each_patient_is_tested_once_and_by_a_stranger(

@@ -19,7 +19,7 @@ from napari_crii.benchmark.errors import (
     shifted,
 )
 from napari_crii.benchmark.runs import read_runs
-from napari_crii.disagreement import FEATURES
+from napari_crii.doubt_features import FEATURES
 from tests.factories import disc_slice, small_network
 
 

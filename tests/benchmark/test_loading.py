@@ -9,7 +9,7 @@ import pytest
 
 from napari_crii.benchmark._scans import FORMATS, voxels
 from napari_crii.benchmark.loading import first_slice, loading, measure_memory
-from napari_crii.cli._loading import loading_lines
+from napari_crii.cli._benchmark_loading import loading_lines
 from napari_crii.io import read_scan
 from napari_crii.io.bare import bare_reader
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_crii.benchmark.runs import append_run, find_run, read_runs
+from napari_crii.benchmark.runs import append_run, as_read_back, find_run, kept_or_made, read_runs
 from napari_crii.errors import CriiError
 
 
@@ -48,3 +48,24 @@ def test_a_run_that_is_no_json_leaves_the_file_as_it_was(tmp_path: Path) -> None
     with pytest.raises(ValueError, match="not JSON compliant"):
         append_run(path, {"dice": float("nan")})
     assert read_runs(path) == [{"fold": 0}]
+
+
+def test_a_finished_run_is_kept_and_another_is_made_and_appended(tmp_path: Path) -> None:
+    path = tmp_path / "runs.jsonl"
+    append_run(path, {"fold": 0, "dice": 0.5})
+    finished, done = read_runs(path), []
+
+    def work() -> dict[str, float]:
+        done.append(1)
+        return {"dice": 0.6}
+
+    assert kept_or_made(path, finished, {"fold": 0}, work) == {"fold": 0, "dice": 0.5}
+    assert not done
+    assert kept_or_made(path, finished, {"fold": 1}, work) == {"fold": 1, "dice": 0.6}
+    assert read_runs(path) == [*finished, {"fold": 1, "dice": 0.6}]
+
+
+def test_settings_with_tuples_are_found_as_they_are_read_back(tmp_path: Path) -> None:
+    settings = as_read_back({"axes": (0, 1), "size": None})
+    append_run(tmp_path / "runs.jsonl", {"settings": settings})
+    assert find_run(read_runs(tmp_path / "runs.jsonl"), {"settings": settings}) is not None

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from napari_crii.checkpoint_info import read_checkpoint_info
-from napari_crii.cli.train import class_names
+from napari_crii.cli._training_options import class_names
 from napari_crii.errors import TrainingError
 
 

@@ -1,0 +1,53 @@
+"""What ``napari-crii benchmark latency`` says: ratios with their intervals, times, strokes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_RATIOS = {
+    "proposal_over_passes": "proposal over bare passes",
+    "map_over_passes": "map over bare passes",
+    "volume_over_passes": "volume with map over passes",
+}
+_STROKE_FIGURES = ("median_ms", "p95_ms", "p95_cpu_ms", "p95_handled_ms")
+
+
+def latency_lines(report: dict[str, Any]) -> list[str]:
+    """Say each ratio with its interval, and absolute times beside."""
+    lines = []
+    for name, text in _RATIOS.items():
+        if name in report:
+            low, high = report[f"{name}_interval"]
+            lines.append(f"{text:<32} {report[name]:.3f} ({low:.3f} to {high:.3f})")
+    for name, ms in report.get("milliseconds", {}).items():
+        lines.append(f"{name.replace('_', ' '):<32} {ms:.1f} ms")
+    for name, phase in report.get("phases", {}).items():
+        lines.append(
+            f"{'longest gap, ' + name:<32} {phase['longest_ms']:.1f} ms, "
+            f"p99 {phase['p99_ms']:.1f} ms, in {phase['seconds']:.0f} s"
+        )
+    lines += _stroke_lines(report)
+    machine = report["machine"]
+    told = f"{machine['cpu']}, {machine['cores']} cores, torch {machine['torch']}"
+    return [*lines, f"{told} on {machine['threads']} threads"]
+
+
+def _stroke_lines(report: dict[str, Any]) -> list[str]:
+    """Return a table of the strokes, and what ours take more."""
+    if "strokes" not in report:
+        return []
+    from napari_crii.benchmark.table import markdown_table
+
+    head = ("strokes on", "count", "median, ms", "95 %, ms", "computing", "handling the mouse")
+    rows = [
+        (name, str(kind["count"]), *(f"{kind[key]:.2f}" for key in _STROKE_FIGURES))
+        for name, kind in report["strokes"].items()
+    ]
+    more, handled = report["stroke_extra_ms"], report["stroke_extra_handled_ms"]
+    first = report["first_stroke_extra_ms"], report["first_stroke_extra_handled_ms"]
+    size = " x ".join(str(n) for n in report["layer"])
+    return [
+        markdown_table(head, rows),
+        f"at 95 %, a stroke on ours takes {more:.2f} ms more, {handled:.2f} ms more to handle "
+        f"the mouse; the first on a slice {first[0]:.2f} and {first[1]:.2f} ms; layers of {size}",
+    ]
