@@ -75,12 +75,10 @@ class Preprocessing:
         return self.channels * (2 * self.neighbours + 1)
 
     def require(self, volume: Volume) -> None:
-        """Raise `CheckpointError` unless `volume` has the channels that the recipe expects."""
-        if volume.channels != self.channels:
-            names = {1: "grey values", 3: "colours (RGB)"}
+        """Raise `CheckpointError` for a scan in colour where the recipe expects grey values."""
+        if volume.channels > self.channels:
             raise CheckpointError(
-                f"the checkpoint expects {names[self.channels]}, "
-                f"but {volume.name} has {names[volume.channels]}"
+                f"the checkpoint expects grey values, but {volume.name} has colours (RGB)"
             )
 
     def slice_input(self, volume: Volume, index: int) -> NDArray[np.float32]:
@@ -95,7 +93,11 @@ class Preprocessing:
         stats: IntensityStats | None,
         pixel_spacing: tuple[float, float] | None,
     ) -> NDArray[np.float32]:
-        """Normalise a stack (C, H, W) and resample it to the working pixel size, (C, h, w)."""
+        """Normalise a stack (C, H, W) and resample it to the working pixel size, (C, h, w).
+
+        Where the recipe expects colours, a stack of grey values is seen in shades of grey.
+        """
+        stack = np.repeat(stack, self.in_channels // len(stack), axis=0)
         values = self.normalise(stack, stats)
         values = resample(values, self.working_shape(stack.shape[1:], pixel_spacing))
         return equalised(values) if self.contrast == "adaptive" else values

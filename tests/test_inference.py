@@ -90,8 +90,15 @@ def test_colours_are_three_channels() -> None:
     assert prediction.refined.shape == (4, 2, 20, 26)
     with pytest.raises(CheckpointError, match="expects grey values, but noise has colours"):
         Predictor(small_checkpoint()).predict_slice(scan, 0)
-    with pytest.raises(CheckpointError, match="expects colours"):
-        Predictor(small_checkpoint(channels=3)).predict_slice(noise_scan(), 0)
+
+
+@pytest.mark.parametrize("neighbours", [0, 1])
+def test_grey_values_are_shades_to_a_network_for_colours(neighbours: int) -> None:
+    grey = noise_scan()
+    shades = replace(grey, array=np.repeat(grey.array[..., None], 3, axis=-1))
+    predictor = Predictor(small_checkpoint(channels=3, neighbours=neighbours))
+    seen = [predictor.predict_slice(scan, 1).refined for scan in (grey, shades)]
+    np.testing.assert_array_equal(*seen)
 
 
 def test_neighbours_come_in_order_and_the_outermost_slice_repeats() -> None:

@@ -87,14 +87,17 @@ class RecipeChoice:
 
 
 def recipe_of(images: Path, labels: Path, choice: RecipeChoice) -> Preprocessing:
-    """Return the preprocessing; the first scan tells whether they are in colour."""
+    """Return the preprocessing: in colour if the first scan or any picture is."""
     from napari_crii.io import read_scan
+    from napari_crii.io.kinds import RASTER_SUFFIXES
     from napari_crii.io.pairs import pair_files
     from napari_crii.preprocessing import Preprocessing
 
-    first, _ = pair_files(images, labels)[0]
+    first, *others = (scan for scan, _ in pair_files(images, labels))
+    pictures = (scan for scan in others if scan.name.lower().endswith(RASTER_SUFFIXES))
+    colour = any(read_scan(scan).channels == 3 for scan in (first, *pictures))
     return Preprocessing(
-        channels=read_scan(first).channels,
+        channels=3 if colour else 1,
         neighbours=choice.neighbours,
         scope="volume" if choice.scope is Scope.VOLUME else "slice",
         mirror_axes=(0, 1) if choice.mirror else (),

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from napari_crii.checkpoint_info import read_checkpoint_info
 from napari_crii.cli._training_options import class_names
@@ -226,3 +227,23 @@ def test_a_preset_that_cannot_be_met_is_refused(
     text = refused("train", *folders, "-o", out, "--unlabelled", pool)
     assert "pool holds no scan to learn from without a mask" in text
     assert not out.exists()
+
+
+def test_pictures_in_colour_and_in_grey_are_learnt_from_together(run, tmp_path: Path) -> None:
+    shades = Image.linear_gradient("L").crop((0, 0, 64, 64))
+    for name, picture in {"a": shades, "b": Image.merge("RGB", [shades, shades, shades])}.items():
+        for kind in ("images", "labels"):
+            (tmp_path / kind).mkdir(exist_ok=True)
+        if picture.mode == "RGB":
+            picture.putpixel((3, 3), (255, 0, 0))
+        picture.save(tmp_path / "images" / f"{name}.png")
+        shades.point(lambda value: 255 * (value > 30)).save(tmp_path / "labels" / f"{name}.png")
+    out = tmp_path / "weights.safetensors"
+    folders = ("--images", tmp_path / "images", "--labels", tmp_path / "labels")
+    result = run("train", *folders, "--iterations", 1, "-o", out)
+    assert result.exit_code == 0, result.stderr
+    assert read_checkpoint_info(out).preprocessing["channels"] == 3
+    for name in ("a", "b"):
+        scan = tmp_path / "images" / f"{name}.png"
+        result = run("predict", scan, "-o", tmp_path / name, "--checkpoint", out)
+        assert result.exit_code == 0, result.stderr
