@@ -191,7 +191,7 @@ def build_learner(plan: Comparison, method: Method, split: Split, seed: int) -> 
     data = split.labelled + split.unlabelled if method.all_labels else split.training
     rng = np.random.default_rng(seed)
     sampler = StreamSampler(data, training, rng, method.strong_views)
-    objective = method.objective(Setting(classes, plan.largest_component))
+    objective = method.objective(Setting(classes, plan.largest_component, training.mirror_axes))
     return Learner(network, objective, sampler, training, rng)
 
 

@@ -54,7 +54,7 @@ def fit(
         not a class.
     """
     require_slices(data, network.config.in_channels, network.config.classes)
-    objective = CoarseRefined(config.method, network.config.classes)
+    objective = CoarseRefined(config.method, network.config.classes, config.mirror_axes)
     yield from Learner(network, objective, StreamSampler(data, config, rng), config, rng).run(stop)
 
 

@@ -30,6 +30,8 @@ class MethodConfig:
         into unlabelled and the reverse.
     labelled_only
         Share before unlabelled slices take part in mixing.
+    beside
+        Learn labelled crops as they are beside the mixed ones.
     box
         Side of the pasted box over the side of the crop.
     pseudo_weight
@@ -57,6 +59,7 @@ class MethodConfig:
     consistency_ramp: float = 0.4
     mixing: bool = False
     labelled_only: float = 1 / 3
+    beside: bool = False
     box: float = 2 / 3
     pseudo_weight: float = 0.5
     views: int = 4

@@ -75,11 +75,24 @@ class Objective(Protocol):
 
 
 class CoarseRefined:
-    """The objective of `MethodConfig`; keeps the memory of the inter-patch loss."""
+    """The objective of `MethodConfig`; keeps the memory of the inter-patch loss.
 
-    def __init__(self, config: MethodConfig, classes: int) -> None:
+    Parameters
+    ----------
+    classes
+        Number of classes, background included.
+    mirror_axes
+        In-plane axes along which a mirrored slice is still one of its kind: views for
+        pseudo-labels are mirrored along no others.
+    """
+
+    def __init__(
+        self, config: MethodConfig, classes: int, mirror_axes: tuple[int, ...] = (0, 1)
+    ) -> None:
         self._config = config
         self._classes = classes
+        seen = (view for view in _VIEWS if all(axis + 2 in mirror_axes for axis in view))
+        self._views = tuple(seen)[: config.views]
         self._memory = DescriptorMemory(config.ranked.memory)
 
     def __call__(self, step: Step) -> Tensor:
@@ -118,6 +131,8 @@ class CoarseRefined:
         else:
             other, certainty = self._pseudo_labelled(step, rest)
         mixed, weights = self._pasted(labelled, other, certainty)
+        if self._config.beside:
+            mixed, weights = _joined(labelled, mixed), torch.cat([labelled.weights, weights])
         logits, features = step.passed(step.student.forward_with_features, mixed.images)
         loss = both_branches(logits, mixed.labels, mixed.weights * weights)
         # The ranked losses see what a human said only.
@@ -152,20 +167,27 @@ class CoarseRefined:
         return Labelled(images, labels, weights), certainty
 
     def pseudo_labels(self, step: Step, weak: Tensor) -> tuple[Tensor, Tensor]:
-        """Return labels (B, H, W) of the mean of mirrored views, and how well these agree (B,)."""
-        views = _VIEWS[: self._config.views]
+        """Return labels (B, H, W) of the mean of mirrored views, and how well these agree (B,).
+
+        Both branches are asked; the labels are those of the refined one.
+        """
+        views = self._views
         images = torch.cat([weak.flip(axes) if axes else weak for axes in views])
-        p = (
-            step.taught(images)
-            .refined.softmax(dim=1)
-            .view(len(views), len(weak), self._classes, *weak.shape[2:])
+        coarse, refined = (
+            self._turned_back(logits.softmax(dim=1).unflatten(0, (len(views), len(weak))))
+            for logits in step.taught(images)
         )
-        back = torch.stack([q.flip(axes) if axes else q for q, axes in zip(p, views, strict=True)])
-        agreement = view_agreement(back.argmax(dim=2), self._classes)
-        labels = back.mean(dim=0).argmax(dim=1)
+        said = torch.cat([coarse.argmax(dim=2), refined.argmax(dim=2)])
+        agreement = view_agreement(said, self._classes)
+        labels = refined.mean(dim=0).argmax(dim=1)
         if self._config.largest_component:
             labels = largest_components(labels, self._classes)
         return labels, agreement
+
+    def _turned_back(self, seen: Tensor) -> Tensor:
+        """Mirror what was seen of each view (V, B, K, H, W) back."""
+        pairs = zip(seen, self._views, strict=True)
+        return torch.stack([one.flip(axes) if axes else one for one, axes in pairs])
 
     def _faded(self, labelled: Labelled) -> Labelled:
         if self._config.low_contrast == 0:
@@ -203,6 +225,15 @@ def both_branches(logits: BranchLogits, labels: Tensor, weights: Tensor) -> Tens
     """Return the segmentation loss, equally of both branches."""
     coarse = segmentation_loss(logits.coarse, labels, weights)
     return coarse + segmentation_loss(logits.refined, labels, weights)
+
+
+def _joined(one: Labelled, other: Labelled) -> Labelled:
+    """Return the crops of both."""
+    return Labelled(
+        torch.cat([one.images, other.images]),
+        torch.cat([one.labels, other.labels]),
+        torch.cat([one.weights, other.weights]),
+    )
 
 
 def _rolled(labelled: Labelled) -> Labelled:

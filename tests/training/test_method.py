@@ -137,9 +137,33 @@ def test_pseudo_labels_are_those_of_mirrored_views_laid_back() -> None:
         total += p.flip(axes) if axes else p
     assert float((labels == total.argmax(1)).float().mean()) > 0.999
     assert agreement.shape == (4,)
-    alone, sure = CoarseRefined(replace(PLUS, views=1), 2).pseudo_labels(step, weak)
-    assert torch.equal(alone, network(weak).refined.argmax(1))
-    assert sure.tolist() == [1.0] * 4
+
+
+@pytest.mark.parametrize("mirror_axes", [(), (0,), (1,)])
+def test_views_are_mirrored_only_where_a_mirrored_slice_is_one_of_its_kind(
+    mirror_axes: tuple[int, ...],
+) -> None:
+    network = small_network(settled=True)
+    step = step_of(network, material())
+    assert step.batch.unlabelled is not None
+    weak = step.batch.unlabelled.weak
+    labels, _ = CoarseRefined(PLUS, 2, mirror_axes).pseudo_labels(step, weak)
+    seen = [weak, *(weak.flip(axis + 2) for axis in mirror_axes)]
+    p = [network(x).refined.softmax(1).detach() for x in seen]
+    total = sum(q.flip(axis + 2) for q, axis in zip(p[1:], mirror_axes, strict=True)) + p[0]
+    assert float((labels == total.argmax(1)).float().mean()) > 0.999
+
+
+def test_one_view_is_trusted_as_far_as_its_branches_agree() -> None:
+    network = small_network(settled=True)
+    step = step_of(network, material())
+    assert step.batch.unlabelled is not None
+    weak = step.batch.unlabelled.weak
+    alone, agreement = CoarseRefined(replace(PLUS, views=1), 2).pseudo_labels(step, weak)
+    coarse, refined = (logits.argmax(1) for logits in network(weak))
+    assert torch.equal(alone, refined)
+    pairs = zip((coarse == 1).numpy(), (refined == 1).numpy(), strict=True)
+    np.testing.assert_allclose(agreement, [dice(a, b) for a, b in pairs], atol=1e-6)
 
 
 def test_a_human_label_overwrites_the_pseudo_label() -> None:

@@ -28,14 +28,20 @@ def main(scan: str, checkpoint: str) -> None:
     viewer.window.add_dock_widget(assistant, name="CRII assistant")
     classes = read_checkpoint_info(checkpoint).classes
     assistant.enter(viewer.layers[0].name, Path(checkpoint), classes)
-    assistant.controller.proposed.connect(viewer.close)
+    controller, proposed = assistant.controller, []
+
+    def take() -> None:
+        case = controller.case
+        assert case is not None
+        proposed.extend(case.proposals.has(index) for index in range(case.shape[0]))
+        viewer.close()
+
+    controller.proposed.connect(take)
     QTimer.singleShot(PATIENCE_MS, viewer.close)
     assistant.propose(True)
-    controller = assistant.controller
     napari.run()
-    case = controller.case
     found = {
-        "proposed": case is not None and all(case.proposals.has(i) for i in range(case.shape[0])),
+        "proposed": bool(proposed) and all(proposed),
         "torch": sorted(name for name in sys.modules if name.split(".")[0] == "torch"),
     }
     print(json.dumps(found))  # noqa: T201

@@ -17,7 +17,7 @@ def crii_method(config: MethodConfig) -> Method:
 
     def objective(setting: Setting) -> Objective:
         own = replace(config, largest_component=setting.largest_component)
-        return CoarseRefined(own, setting.classes)
+        return CoarseRefined(own, setting.classes, setting.mirror_axes)
 
     return Method(CRIINet, objective, unlabelled=config.unlabelled, logits=refined_logits)
 

@@ -25,10 +25,13 @@ class Setting:
     largest_component
         Whether each class is one connected object, so that methods whose paper cleans its
         pseudo-labels so may do it.
+    mirror_axes
+        In-plane axes along which slices may be mirrored.
     """
 
     classes: int
     largest_component: bool = False
+    mirror_axes: tuple[int, ...] = (0, 1)
 
 
 def only_logits(network: nn.Module, images: Tensor) -> Tensor:
