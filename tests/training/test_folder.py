@@ -89,5 +89,6 @@ def test_scans_without_masks_carry_no_weight(folders: tuple[Path, Path], tmp_pat
 def test_nothing_to_learn_from_without_masks_is_refused(folders: tuple[Path, Path]) -> None:
     with pytest.raises(ScanError, match="holds no scan to learn from without a mask"):
         load_unlabelled(folders[0], Preprocessing(), besides=["a", "b"])
-    with pytest.raises(CheckpointError, match=r"a\.png has grey values"):
-        load_unlabelled(folders[0], Preprocessing(channels=3))
+    Image.new("RGB", (30, 20), (200, 30, 90)).save(folders[0] / "c.png")
+    with pytest.raises(CheckpointError, match=r"c\.png has colours"):
+        load_unlabelled(folders[0], Preprocessing())
