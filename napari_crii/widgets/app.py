@@ -7,6 +7,7 @@ import logging
 import napari
 import numpy as np
 from napari.viewer import Viewer
+from qtpy.QtWidgets import QApplication
 
 from napari_crii._layers import image_layer
 from napari_crii.demo import DemoTask
@@ -18,12 +19,17 @@ from napari_crii.widgets.controller import AssistantController
 from napari_crii.widgets.learning import LearningPlan
 from napari_crii.widgets.task import Task
 
+SHARE_OF_SCREEN = 0.9
 _log = logging.getLogger(__name__)
 
 
 def run_demo(task: DemoTask) -> int:
     """Open the window, start the demonstration, and return 0 when the window is closed."""
     viewer = napari.Viewer(title="napari-crii demo")
+    screen = QApplication.primaryScreen()
+    if screen is not None:
+        size = SHARE_OF_SCREEN * screen.availableSize()
+        viewer.window.resize(size.width(), size.height())
     start_demo(viewer, task)
     napari.run()
     return 0
@@ -37,7 +43,7 @@ def start_demo(viewer: Viewer, task: DemoTask) -> CriiAssistant:
     if task.checkpoint is not None:
         controller.propose(chosen, whole_volume=True)
     else:
-        controller.open(chosen, lambda: _learn_from_seeds(controller, task))
+        controller.open(chosen, lambda: _learn_from_seeds(assistant, task))
     controller.proposed.connect(lambda: _report(controller, task))
     return assistant
 
@@ -64,9 +70,11 @@ def mean_dice(case: Case, task: DemoTask) -> float:
     return float(np.mean([dice(proposed == c.id, true == c.id) for c in task.classes]))
 
 
-def _learn_from_seeds(controller: AssistantController, task: DemoTask) -> None:
-    controller.seed(task.seeds)
-    controller.learn(LearningPlan(None, task.iterations))
+def _learn_from_seeds(assistant: CriiAssistant, task: DemoTask) -> None:
+    assistant.controller.seed(task.seeds)
+    assistant.controller.learn(LearningPlan(None, task.iterations))
+    assistant.controller.say(f"Learning from {len(task.seeds)} slices, about a minute.")
+    assistant.show_learning()
 
 
 def _report(controller: AssistantController, task: DemoTask) -> None:

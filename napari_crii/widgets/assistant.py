@@ -113,6 +113,10 @@ class CriiAssistant(QWidget):
             return
         self.controller.propose(task, whole_volume)
 
+    def show_learning(self) -> None:
+        """Scroll to how learning goes."""
+        self._scrolled.ensureWidgetVisible(self.learning_group.box)
+
     def begin(self, then: Callable[[], None] = lambda: None) -> None:
         """Open the chosen scan for drawing, without proposing."""
         try:
@@ -148,7 +152,8 @@ class CriiAssistant(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         boxes = (self.project_row.box, self.cases.box, *(one.box for one in groups))
-        layout.addWidget(scrolled(*boxes), 1)
+        self._scrolled = scrolled(*boxes)
+        layout.addWidget(self._scrolled, 1)
         # Below what scrolls, so that a sentence is seen wherever the click was.
         layout.addWidget(status.box)
 

@@ -120,3 +120,12 @@ def test_the_status_line_is_seen_whole_in_a_low_window(open_window):
     area = window.assistant.findChild(QScrollArea)
     assert area.verticalScrollBar().value() == 0
     assert area.widget().width() <= area.viewport().width(), "cut off at the side"
+
+
+def test_how_learning_goes_can_be_scrolled_to_in_a_low_window(open_window):
+    window = open_window()
+    window.viewer.window.resize(1280, 600)
+    box = window.assistant.learning_group.box
+    window.until(lambda: box.visibleRegion().boundingRect().height() < box.height())
+    window.assistant.show_learning()
+    window.until(lambda: box.visibleRegion().boundingRect().height() == box.height())
