@@ -38,7 +38,7 @@ export SCAN
 ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
 endif
-.PHONY: help venv demo test lint test-core test-napari test-gui test-pyqt5 test-pyqt6 display clean
+.PHONY: help venv demo test lint test-quick test-core test-napari test-gui test-pyqt5 test-pyqt6 display clean
 
 help:
 	@echo "make demo            show the plugin at work; without a display it runs headless"
@@ -59,8 +59,8 @@ $(VENV)/.stamp: pyproject.toml $(CONSTRAINTS)
 	if [ -z "$$python" ]; then echo "Python 3.11 or newer is needed." >&2; exit 1; fi; \
 	$$python -m venv $(VENV)
 	@echo "Installing napari-crii and what it needs into $(VENV); this takes some minutes once."
-	@$(BIN)/python -m pip install -q -c $(CONSTRAINTS) hatchling editables
-	@$(BIN)/python -m pip install -q -c $(CONSTRAINTS) --no-build-isolation \
+	@$(BIN)/python -m pip install -q --no-compile -c $(CONSTRAINTS) hatchling editables
+	@$(BIN)/python -m pip install -q --no-compile -c $(CONSTRAINTS) --no-build-isolation \
 		-e ".[pyqt5,pyqt6,demo,dev]"
 	@touch $@
 
@@ -88,7 +88,11 @@ display:
 		if $(MAY_INSTALL); then $(APT_INSTALL); else $(SAY_MISSING); exit 1; fi; \
 	fi
 
-test: display lint test-core test-napari test-gui
+test: display test-quick test-core test-gui
+
+# What takes one core each, side by side.
+test-quick: $(VENV)/.stamp
+	@$(MAKE) --no-print-directory SIDE_BY_SIDE=1 -j2 --output-sync=target lint test-napari
 
 lint: $(VENV)/.stamp
 	$(BIN)/ruff check

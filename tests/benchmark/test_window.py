@@ -12,9 +12,10 @@ import pytest
 from napari_crii.io.write import write_map
 from napari_crii.phantom import make_phantom
 
-pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.alone]
+pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
+@pytest.mark.alone
 def test_a_window_is_measured_and_closed(tmp_path: Path) -> None:
     volume, _ = make_phantom((6, 32, 40))
     scan = tmp_path / "scan.nii.gz"
