@@ -38,7 +38,7 @@ export SCAN
 ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
 endif
-.PHONY: help venv demo test lint test-quick test-core test-napari test-gui test-pyqt5 test-pyqt6 display clean
+.PHONY: help venv demo test lint test-quick test-children test-core test-napari test-gui test-pyqt5 test-pyqt6 display clean
 
 help:
 	@echo "make demo            show the plugin at work; without a display it runs headless"
@@ -90,9 +90,10 @@ display:
 
 test: display test-quick test-core test-gui
 
-# What takes one core each, side by side.
-test-quick: $(VENV)/.stamp
-	@$(MAKE) --no-print-directory SIDE_BY_SIDE=1 -j2 --output-sync=target lint test-napari
+# What takes one core each, or waits for children, side by side.
+test-quick: $(VENV)/.stamp $(CORE)/.stamp
+	@$(MAKE) --no-print-directory SIDE_BY_SIDE=1 -j2 --output-sync=target \
+		lint test-children test-napari
 
 lint: $(VENV)/.stamp
 	$(BIN)/ruff check
@@ -103,6 +104,8 @@ lint: $(VENV)/.stamp
 test-core: $(CORE)/.stamp
 	OMP_NUM_THREADS=1 $(CORE)/bin/python -m pytest -n 2 --ignore=tests/widgets \
 		-m "not gui and not napari and not alone"
+
+test-children: $(CORE)/.stamp
 	$(CORE)/bin/python -m pytest --ignore=tests/widgets -m "alone and not gui and not napari"
 
 test-napari: $(VENV)/.stamp
@@ -112,7 +115,8 @@ test-napari: $(VENV)/.stamp
 test-gui: $(VENV)/.stamp display
 	@$(MAKE) --no-print-directory SIDE_BY_SIDE=1 -j2 --output-sync=target \
 		WINDOWS="gui and not alone" test-pyqt5 test-pyqt6
-	@$(MAKE) --no-print-directory WINDOWS="gui and alone" test-pyqt5 test-pyqt6
+	@$(MAKE) --no-print-directory SIDE_BY_SIDE=1 -j2 --output-sync=target \
+		WINDOWS="gui and alone" test-pyqt5 test-pyqt6
 
 test-pyqt5 test-pyqt6: test-%: $(VENV)/.stamp display
 	QT_API=$* PYTEST_QT_API=$* $(XVFB_RUN) $(BIN)/python -m pytest -m "$(WINDOWS)"

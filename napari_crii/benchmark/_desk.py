@@ -60,16 +60,16 @@ class Desk:
         turns(_SETTLING_SECONDS)
         title = self._viewer.title
         # Found by its window: napari hands the canvas out in no public way.
-        self._canvas = next(
-            widget
+        window, self._canvas = next(
+            (window, widget)
             for window in QApplication.topLevelWidgets()
             if window.windowTitle() == title
             for widget in window.findChildren(QWidget)
             if "CanvasBackend" in type(widget).__name__
         )
-        # The scene is the same for both layers, so is painting it: tens of ms without a graphics
-        # card, in which the difference would drown.
-        self._canvas.setUpdatesEnabled(False)
+        # Without a graphics card, painting takes tens of ms whatever is painted, for the window is
+        # put together anew: the difference would drown.
+        window.setUpdatesEnabled(False)
 
     def close(self) -> None:
         """Close the project, then the window."""

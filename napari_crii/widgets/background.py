@@ -118,3 +118,11 @@ class Background(QObject):
             failed(error)
         else:
             then(done.result())
+
+
+def once(act: Callable[[], None]) -> QTimer:
+    """Return a timer that does something once when it is started."""
+    timer = QTimer()
+    timer.setSingleShot(True)
+    timer.timeout.connect(act)
+    return timer

@@ -15,7 +15,7 @@ from napari_crii.errors import CriiError
 from napari_crii.io import write_mask
 from napari_crii.session import Case, Session
 from napari_crii.session.project import Project
-from napari_crii.widgets.background import Background
+from napari_crii.widgets.background import Background, once
 from napari_crii.widgets.case_opening import Attendance, CaseOpening
 from napari_crii.widgets.drawing import step_history, take_drawn, why_not_acceptable
 from napari_crii.widgets.drawn_slices import Strokes
@@ -33,6 +33,8 @@ from napari_crii.widgets.state import (
 )
 from napari_crii.widgets.task import Task
 from napari_crii.widgets.upright import UprightView
+
+_SOON_MS = 30
 
 
 class AssistantController(QObject):
@@ -52,8 +54,10 @@ class AssistantController(QObject):
         self._viewer = viewer
         self.learns_on_accept = True
         self._state = AssistantState()
+        self._soon = once(self._refresh)
+        self._soon.setInterval(_SOON_MS)
         self._background = Background(self._on_failure, self)
-        self.sitting = Sitting(self._refresh, self.say, self)
+        self.sitting = Sitting(self._soon.start, self.say, self)
         self.looking = Looking(self)
         audience = Audience(self._refresh, self._renew_patches, self._on_published, self.say)
         self.network = NetworkAtWork(self.sitting, lambda: self._cases.shown, audience, self)
@@ -93,7 +97,9 @@ class AssistantController(QObject):
 
     @property
     def state(self) -> AssistantState:
-        """What the dock shows."""
+        """What the dock shows, or is about to."""
+        if self._soon.isActive():
+            self._refresh()
         return self._state
 
     def open(self, task: Task, then: Callable[[], None] = lambda: None) -> None:
@@ -201,6 +207,7 @@ class AssistantController(QObject):
         finally:
             # Whatever the viewer is like by now: what was done reaches the disk.
             self.sitting.close()
+            self._soon.stop()
 
     def _let_go(self) -> None:
         shown = self._cases.shown
@@ -277,10 +284,14 @@ class AssistantController(QObject):
         self.say(words)
 
     def _after_act(self, index: int) -> None:
-        """Bring the layers in line after a human changed slice `index`."""
+        """Bring the layers in line after a human changed slice `index`.
+
+        The dock follows soon: a brush does not wait for it, and what the disk says of the stroke
+        comes just in time for the same words.
+        """
         if self._cases.shown is not None:
             self._cases.shown.show_slice(index)
-            self._refresh()
+            self._soon.start()
 
     def _renew_patches(self) -> None:
         """Bring the review queue in line with the case, and show it."""
@@ -304,6 +315,7 @@ class AssistantController(QObject):
 
     def _refresh(self, entered: AssistantState | None = None) -> None:
         """Make the state anew, from what was entered into it, and tell the dock if it changed."""
+        self._soon.stop()
         state = replace(
             self._state if entered is None else entered,
             project=self.sitting.words,

@@ -144,9 +144,11 @@ class DrawnSlices:
 
     def _on_paint(self, _event: object = None) -> None:
         """Report what is entered into napari's history; sometimes that precedes the voxels."""
-        if self._drawing_on is None and not self._reported:
+        if self._reported:
+            self._reported = False
+            return
+        if self._drawing_on is None:
             self._everywhere = True
-        self._reported = False
         self._announced = not self._differing()
         self._report()
 

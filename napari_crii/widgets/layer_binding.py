@@ -16,6 +16,7 @@ from qtpy.QtCore import QTimer
 from napari_crii.classes import LabelClass
 from napari_crii.session import Case, SliceStatus
 from napari_crii.widgets import garbage
+from napari_crii.widgets.background import once
 from napari_crii.widgets.case_layers import class_colormap, make_layers, view_grid, write_slice
 from napari_crii.widgets.drawn_slices import DrawnSlices, Strokes
 from napari_crii.widgets.patches_layer import PatchesLayer
@@ -54,7 +55,7 @@ class LayerBinding:
         self.slices = SlicesInView(viewer, self.human, case.volume)
         self.drawn = DrawnSlices(case, self.human, self.slices, strokes)
         self._stale: set[Layer] = set()
-        self._turn = _once(self._draw_anew)
+        self._turn = once(self._draw_anew)
         self._waiting = list(self.layers)
         self._released = False
         viewer.layers.events.removed.connect(self._on_removed)
@@ -142,11 +143,3 @@ class LayerBinding:
     def _on_removed(self, event: Any) -> None:
         if event.value in self.layers:
             self._strokes.lost(event.value.name)
-
-
-def _once(act: Callable[[], None]) -> QTimer:
-    """Return a timer that does something once when it is started."""
-    timer = QTimer()
-    timer.setSingleShot(True)
-    timer.timeout.connect(act)
-    return timer

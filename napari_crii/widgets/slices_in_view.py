@@ -28,12 +28,23 @@ class SlicesInView:
         self._viewer = viewer
         self._layer = layer
         self._volume = volume
+        # Asked for with every move of the mouse, and napari's transforms take their time.
+        self._known: tuple[tuple[float, ...], int] | None = None
+        for name in ("scale", "translate", "rotate", "shear", "affine"):
+            getattr(layer.events, name).connect(self._forget)
 
     @property
     def current(self) -> int:
         """Index of the slice on display."""
-        point = self._layer.world_to_data(self._viewer.dims.point[-3:])
-        return int(np.clip(round(point[0]), 0, self._volume.slice_count - 1))
+        point = tuple(self._viewer.dims.point[-3:])
+        if self._known is None or self._known[0] != point:
+            row = round(self._layer.world_to_data(point)[0])
+            self._known = (point, int(np.clip(row, 0, self._volume.slice_count - 1)))
+        return self._known[1]
+
+    def _forget(self, _event: object = None) -> None:
+        """Ask the layer anew: somebody moved it."""
+        self._known = None
 
     @property
     def on_display(self) -> bool:
