@@ -68,6 +68,8 @@ class Learn:
         Of the run; 0 takes the tick's own.
     classes, channels
         Foreground classes by name, and 1 (grey) or 3 (RGB) channels, of a new network.
+    preset
+        How it learns, by the name of a preset of the method; an empty string takes the tick's own.
     """
 
     snapshot: str
@@ -77,6 +79,14 @@ class Learn:
     learning_rate: float = 0.0
     classes: tuple[str, ...] = ()
     channels: int = 1
+    preset: str = ""
+
+
+@dataclass(frozen=True)
+class PauseLearning:
+    """Wait before the next step, or go on."""
+
+    paused: bool
 
 
 @dataclass(frozen=True)
@@ -133,11 +143,48 @@ class ProposalFinished:
 
 @dataclass(frozen=True)
 class LearningStepped:
-    """One training step is done."""
+    """One training step is done.
+
+    Attributes
+    ----------
+    step, total
+        How many are done, of how many.
+    loss
+        Of this step.
+    memory_mb
+        What the trainer holds: of the graphics card where it computes there, else of the machine.
+    """
 
     step: int
     total: int
     loss: float
+    memory_mb: float = 0.0
+
+
+@dataclass(frozen=True)
+class LearningChecked:
+    """The weights were judged on the check slices.
+
+    Attributes
+    ----------
+    step
+        After how many steps; 0: the weights that the run started from.
+    dice
+        Mean over the slices and the foreground classes.
+    slices
+        How many there are.
+    """
+
+    step: int
+    dice: float
+    slices: int
+
+
+@dataclass(frozen=True)
+class LearningRemark:
+    """Something happened on the way that the user should know, in one sentence."""
+
+    text: str
 
 
 @dataclass(frozen=True)
@@ -152,11 +199,18 @@ class LearningFinished:
         The published file, or an empty string.
     message
         One sentence for the user.
+    before, after
+        Dice on the check slices with the old and the new weights; -1 where it was not checked.
+    check_slices
+        How many check slices there are.
     """
 
     reason: str
     checkpoint: str
     message: str
+    before: float = -1.0
+    after: float = -1.0
+    check_slices: int = 0
 
 
 @dataclass(frozen=True)
@@ -188,12 +242,15 @@ Message = (
     | Propose
     | Cancel
     | Learn
+    | PauseLearning
     | StopLearning
     | Ready
     | CheckpointInUse
     | SliceProposed
     | ProposalFinished
     | LearningStepped
+    | LearningChecked
+    | LearningRemark
     | LearningFinished
     | Failed
     | Closed
@@ -201,7 +258,12 @@ Message = (
 
 # `Closed` is left out: a child cannot say that it has ended.
 _KINDS: dict[str, type[Any]] = {k.__name__: k for k in Message.__args__ if k is not Closed}
-_TYPES: dict[object, type | tuple[type, ...]] = {"int": int, "float": (int, float), "str": str}
+_TYPES: dict[object, type | tuple[type, ...]] = {
+    "bool": bool,
+    "int": int,
+    "float": (int, float),
+    "str": str,
+}
 
 
 def encode(message: Message) -> bytes:
