@@ -23,6 +23,7 @@ SHAPE = (300, 512, 512)
 STROKES_A_ROUND = 5
 _STROKES_A_SLICE = 5
 _MOVES = 12
+_RESAMPLED = 2000
 
 Told = Callable[[int, int], None]
 Kinds = Mapping[str, Mapping[str, float]]
@@ -50,7 +51,10 @@ def stroke_latency(
     Returns
     -------
     dict
-        ``stroke_p95_ms``, ``bare_stroke_p95_ms`` and their difference ``stroke_extra_ms``;
+        ``stroke_p95_ms``, ``bare_stroke_p95_ms`` and their difference ``stroke_extra_ms`` with its
+        95 % interval ``stroke_extra_interval_ms``, pairs of strokes resampled;
+        ``stroke_extra_median_ms``, the median of what the one takes more than the other on the same
+        path;
         ``stroke_extra_handled_ms``, of the handling of the stroke's mouse events alone, which is
         what keeps the brush behind the hand; ``first_stroke_…``, the same of first strokes;
         ``strokes``, each kind in more figures, with what the thread itself computed
@@ -67,10 +71,14 @@ def stroke_latency(
         with closing(desk):
             spent = _alternate(desk, scan.slice_count, rounds * STROKES_A_ROUND, told)
     found = _by_kind(spent)
+    wall = {name: np.array(strokes)[:, 0][~_is_first(strokes)] for name, strokes in spent.items()}
+    low, high = _p95_extra(wall["ours"], wall["bare"])
     return {
         "stroke_p95_ms": found["ours"]["p95_ms"],
         "bare_stroke_p95_ms": found["bare"]["p95_ms"],
         "stroke_extra_ms": _extra(found, "p95_ms"),
+        "stroke_extra_interval_ms": [round(low * 1000, 3), round(high * 1000, 3)],
+        "stroke_extra_median_ms": round(float(np.median(wall["ours"] - wall["bare"])) * 1000, 3),
         "stroke_extra_handled_ms": _extra(found, "p95_handled_ms"),
         "first_stroke_extra_ms": _extra(found, "p95_ms", ", first"),
         "first_stroke_extra_handled_ms": _extra(found, "p95_handled_ms", ", first"),
@@ -82,6 +90,19 @@ def stroke_latency(
 
 def _extra(found: Kinds, figure: str, kind: str = "") -> float:
     return round(found[f"ours{kind}"][figure] - found[f"bare{kind}"][figure], 3)
+
+
+def _is_first(strokes: Sequence[Stroke]) -> NDArray[np.bool_]:
+    """Return which strokes, (N,), were the first ones on their slices."""
+    return np.arange(len(strokes)) % _STROKES_A_SLICE == 0
+
+
+def _p95_extra(ours: NDArray[np.float64], bare: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the 95 % interval of the difference of 95th percentiles, pairs (N,) resampled."""
+    rows = np.random.default_rng(0).integers(len(ours), size=(_RESAMPLED, len(ours)))
+    extra = np.percentile(ours[rows], 95, axis=1) - np.percentile(bare[rows], 95, axis=1)
+    low, high = np.quantile(extra, (0.025, 0.975))
+    return float(low), float(high)
 
 
 def _alternate(desk: Desk, slices: int, count: int, told: Told) -> dict[str, list[Stroke]]:
@@ -120,7 +141,7 @@ def _by_kind(spent: Mapping[str, Sequence[Stroke]]) -> dict[str, dict[str, float
     """Summarise the strokes on each layer: those on a slice under work, and the first ones."""
     found = {}
     for name, seconds in spent.items():
-        first = np.arange(len(seconds)) % _STROKES_A_SLICE == 0
+        first = _is_first(seconds)
         found[name] = _summary(np.array(seconds)[~first])
         found[f"{name}, first"] = _summary(np.array(seconds)[first])
     return found

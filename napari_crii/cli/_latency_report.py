@@ -44,10 +44,13 @@ def _stroke_lines(report: dict[str, Any]) -> list[str]:
         for name, kind in report["strokes"].items()
     ]
     more, handled = report["stroke_extra_ms"], report["stroke_extra_handled_ms"]
+    low, high = report["stroke_extra_interval_ms"]
     first = report["first_stroke_extra_ms"], report["first_stroke_extra_handled_ms"]
     size = " x ".join(str(n) for n in report["layer"])
     return [
         markdown_table(head, rows),
-        f"at 95 %, a stroke on ours takes {more:.2f} ms more, {handled:.2f} ms more to handle "
-        f"the mouse; the first on a slice {first[0]:.2f} and {first[1]:.2f} ms; layers of {size}",
+        f"at 95 %, a stroke on ours takes {more:.2f} ms more ({low:.2f} to {high:.2f}), "
+        f"{handled:.2f} ms more to handle the mouse; in the median of pairs "
+        f"{report['stroke_extra_median_ms']:.2f} ms",
+        f"the first on a slice {first[0]:.2f} and {first[1]:.2f} ms more; layers of {size}",
     ]

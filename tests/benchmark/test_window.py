@@ -48,6 +48,8 @@ def test_strokes_are_measured_over_those_on_a_bare_layer(tmp_path: Path) -> None
     report = json.loads(done.stdout)
     more = report["stroke_p95_ms"] - report["bare_stroke_p95_ms"]
     assert report["stroke_extra_ms"] == pytest.approx(more, abs=0.002)
+    low, high = report["stroke_extra_interval_ms"]
+    assert low <= high
     assert report["layer"] == [6, 32, 40]
     counts = {name: kind["count"] for name, kind in report["strokes"].items()}
     assert counts == {"bare": 8, "bare, first": 2, "ours": 8, "ours, first": 2}
