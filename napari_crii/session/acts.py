@@ -61,11 +61,13 @@ def drawn(
         changed &= ~(np.isin(shown, locked) | np.isin(labels, locked))
     if not changed.any():
         return None
+    # A stroke is small beside its slice: all the rest happens inside its box.
     box = bounding_box(changed)
     where = box.slices
+    inside = changed[where]
     provenance = human.provenance[index][where].copy()
-    provenance[changed[where]] = Provenance.DRAWN
-    left = np.where(changed, labels, shown)[where]
+    provenance[inside] = Provenance.DRAWN
+    left = np.where(inside, labels[where], shown[where])
     return Change(Act.DRAW, index, box, SliceState(left, provenance, SliceStatus.EDITED))
 
 

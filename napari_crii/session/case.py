@@ -289,8 +289,9 @@ class Case:
     def _require(self, labels: NDArray[np.integer]) -> None:
         if labels.shape != self.shape[1:]:
             raise ValueError(f"a slice has shape {self.shape[1:]}, not {labels.shape}")
-        if labels.size and not 0 <= int(labels.min()) <= int(labels.max()) < self.classes:
-            raise ValueError(f"labels {labels.min()} to {labels.max()} are not all classes")
+        least, largest = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+        if not 0 <= least <= largest < self.classes:
+            raise ValueError(f"labels {least} to {largest} are not all classes")
 
     def _draw(self, index: int, labels: NDArray[np.integer], joined: bool) -> Correction | None:
         self._require(labels)

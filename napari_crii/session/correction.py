@@ -116,14 +116,19 @@ class Correction:
     @property
     def before(self) -> SliceState:
         """The human mask inside the box before the act."""
-        labels, provenance, _, _ = self._parts()
-        return SliceState(labels, provenance, self.status_before)
+        return self.states()[0]
 
     @property
     def after(self) -> SliceState:
         """The human mask inside the box after the act."""
+        return self.states()[1]
+
+    def states(self) -> tuple[SliceState, SliceState]:
+        """Return the human mask inside the box before and after the act."""
         labels, provenance, other_labels, other_provenance = self._parts()
-        return SliceState(labels ^ other_labels, provenance ^ other_provenance, self.status_after)
+        before = SliceState(labels, provenance, self.status_before)
+        left = labels ^ other_labels, provenance ^ other_provenance
+        return before, SliceState(*left, self.status_after)
 
     def without_change(self) -> Correction:
         """Return the record without its voxels: it can no longer be undone."""

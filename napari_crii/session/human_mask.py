@@ -60,6 +60,10 @@ class HumanMask:
         """Return how far a human has come with slice `index`."""
         return self._status[index]
 
+    def slices_with(self, *statuses: SliceStatus) -> list[int]:
+        """Return the slices that have one of these statuses, in order."""
+        return [index for index, status in enumerate(self._status) if status in statuses]
+
     def state(self, index: int, box: Box) -> SliceState:
         """Return a copy of what stands inside `box` of slice `index`."""
         where = (index, *box.slices)
@@ -82,7 +86,8 @@ class HumanMask:
         LockedError
             If it changes voxels of a locked class.
         """
-        self._exchange(correction, correction.before, correction.after)
+        before, after = correction.states()
+        self._exchange(correction, before, after)
 
     def revert(self, correction: Correction) -> None:
         """Take a correction back.
@@ -94,12 +99,14 @@ class HumanMask:
         LockedError
             If that changes voxels of a locked class.
         """
-        self._exchange(correction, correction.after, correction.before)
+        before, after = correction.states()
+        self._exchange(correction, after, before)
 
     def require_unlocked(self, corrections: Iterable[Correction]) -> None:
         """Raise `LockedError` if one of these corrections changes voxels of a locked class."""
         for correction in corrections if self._locked else ():
-            _refuse_locked(correction, correction.before, correction.after, self._locked)
+            before, after = correction.states()
+            _refuse_locked(correction, before, after, self._locked)
 
     def require_kept(self, index: int, labels: NDArray[np.integer]) -> None:
         """Raise `LockedError` if slice `index` could not become `labels` (H, W) for a lock."""

@@ -31,6 +31,7 @@ from napari_crii.session.journal_file import (
 from napari_crii.session.journal_seal import seal, unseal, verify_seal
 
 _RETRY_SECONDS = 1.0
+_GATHERING_SECONDS = 0.02
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
@@ -107,6 +108,7 @@ class Journal:
         self._lock = threading.Condition()
         self._queue: queue.SimpleQueue[list[tuple[int, Entry]] | None] = queue.SimpleQueue()
         self._closing = False
+        self._awaited = threading.Event()
         self._abandoned = threading.Event()
         self._sentence = ""
         self._thread: threading.Thread | None = None
@@ -151,6 +153,8 @@ class Journal:
         """
         wanted = self._number if number is None else number
         with self._lock:
+            if self.saved.number < wanted:
+                self._awaited.set()
             if not self._lock.wait_for(lambda: self.saved.number >= wanted, timeout):
                 count = wanted - self.saved.number
                 raise JournalError(
@@ -185,14 +189,20 @@ class Journal:
     def _end(self) -> None:
         """Let the thread end; what cannot be saved at once is given up."""
         self._abandoned.set()
+        self._awaited.set()
         if self._thread is not None:
             self._queue.put(None)
             self._thread.join()
             self._thread = None
 
     def _work(self) -> None:
-        """Commit what has gathered, batch by batch, until the end."""
+        """Commit what has gathered, batch by batch, until the end.
+
+        Unless somebody waits, a moment passes first: a brush that has just handed a stroke over
+        goes on before this thread wants the interpreter.
+        """
         while (first := self._queue.get()) is not None:
+            self._awaited.wait(_GATHERING_SECONDS)
             batch, last = list(first), False
             while not last and not self._queue.empty():
                 item = self._queue.get()
@@ -237,6 +247,8 @@ class Journal:
         with self._lock:
             self.saved = saved
             self._sentence = ""
+            if number >= self._number and not self._closing:
+                self._awaited.clear()
             self._lock.notify_all()
         _tell(self._listener.saved, saved)
 

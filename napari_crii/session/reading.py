@@ -40,8 +40,7 @@ class Reading:
 
     def slices_with(self, *statuses: SliceStatus) -> list[int]:
         """Return the slices that have one of these statuses, in order."""
-        count = self.human.labels.shape[0]
-        return [index for index in range(count) if self.human.status(index) in statuses]
+        return self.human.slices_with(*statuses)
 
     def replay(self, events: Sequence[CaseEvent]) -> None:
         """Bring a new reading to where recorded events left it.

@@ -34,7 +34,7 @@ from napari_crii.widgets.state import (
 from napari_crii.widgets.task import Task
 from napari_crii.widgets.upright import UprightView
 
-_SOON_MS = 30
+_SOON_MS = 60
 
 
 class AssistantController(QObject):
@@ -194,8 +194,12 @@ class AssistantController(QObject):
         if shown is None:
             return
         taken = take_drawn(shown.case, shown.binding, everywhere)
-        for index in taken.slices:
-            self._after_act(index)
+        for index in taken.stale:
+            shown.binding.show_slice(index)
+        # The dock follows soon: a brush does not wait for it, and what the disk says of the
+        # stroke comes just in time for the same words.
+        if taken.slices:
+            self._soon.start()
         if taken.refusal:
             self.say(as_sentence(taken.refusal), True)
 
@@ -263,9 +267,12 @@ class AssistantController(QObject):
 
     def _begin(self, index: int) -> None:
         """Make the proposal the starting point, just before the first stroke on a slice."""
-        case = self.case
-        if case is not None and not case.read_only and case.take(index) is not None:
-            self._after_act(index)
+        shown = self._cases.shown
+        if shown is None or shown.case.read_only:
+            return
+        if shown.case.take(index) is not None:
+            shown.binding.show_slice(index)
+            self._soon.start()
 
     def _on_published(self) -> None:
         if self.learns_on_accept:
@@ -284,11 +291,7 @@ class AssistantController(QObject):
         self.say(words)
 
     def _after_act(self, index: int) -> None:
-        """Bring the layers in line after a human changed slice `index`.
-
-        The dock follows soon: a brush does not wait for it, and what the disk says of the stroke
-        comes just in time for the same words.
-        """
+        """Bring layers and queue in line after a human accepted on slice `index`."""
         if self._cases.shown is not None:
             self._cases.shown.show_slice(index)
             self._soon.start()

@@ -20,10 +20,14 @@ class Taken:
         Where the layer differed from the case.
     refusal
         One sentence about what was not taken, or ``""``.
+    stale
+        Where the layers are no longer as the case has it. On a slice that is the human's already,
+        the layer shows a stroke before it is taken.
     """
 
     slices: tuple[int, ...] = ()
     refusal: str = ""
+    stale: tuple[int, ...] = ()
 
 
 def take_drawn(case: Case, binding: LayerBinding, everywhere: bool = False) -> Taken:
@@ -41,19 +45,26 @@ def take_drawn(case: Case, binding: LayerBinding, everywhere: bool = False) -> T
         Whether every slice is looked at, and not only where strokes can have been.
     """
     drawn = dict(binding.drawn.find(everywhere))
+    slices = tuple(drawn)
     if not drawn or case.read_only:
-        return Taken(tuple(drawn), case.read_only if drawn else "")
+        return Taken(slices, case.read_only if drawn else "", slices)
+    stale = tuple(i for i in slices if case.status(i) is SliceStatus.UNTOUCHED)
     largest = max(int(labels.max()) for labels in drawn.values())
-    known = {
-        index: np.where(labels >= case.classes, case.shown(index), labels)
-        for index, labels in drawn.items()
-    }
-    case.draw_slices(known)
+    known = drawn
     if largest >= case.classes:
-        return Taken(tuple(drawn), f"There is no class {largest}; that stroke was not taken.")
-    if any(not np.array_equal(labels, case.shown(index)) for index, labels in known.items()):
-        return Taken(tuple(drawn), "A class is locked; its part of the stroke was not taken.")
-    return Taken(tuple(drawn))
+        known = {
+            index: np.where(labels >= case.classes, case.shown(index), labels)
+            for index, labels in drawn.items()
+        }
+    case.draw_slices(known)
+    refusal = ""
+    if largest >= case.classes:
+        refusal = f"There is no class {largest}; that stroke was not taken."
+    elif case.human.locked and any(
+        not np.array_equal(labels, case.shown(index)) for index, labels in known.items()
+    ):
+        refusal = "A class is locked; its part of the stroke was not taken."
+    return Taken(slices, refusal, slices if refusal else stale)
 
 
 def why_not_acceptable(case: Case, binding: LayerBinding) -> str:

@@ -65,6 +65,7 @@ class DrawnSlices:
         # Whether a stroke has just been reported that napari's history is about to announce too.
         self._reported = False
         self._everywhere = False
+        self._found = False
         layer.mouse_drag_callbacks.insert(0, self._on_drag)
         layer.events.paint.connect(self._on_paint)
         layer.events.labels_update.connect(self._on_update)
@@ -88,6 +89,7 @@ class DrawnSlices:
         """
         self._reported = False
         found = self._differing(everywhere)
+        self._found = bool(found)
         if found:
             self._everywhere = False
         return found
@@ -137,10 +139,10 @@ class DrawnSlices:
         yield
         while event.type == "mouse_move":
             yield
-        differs = bool(self._differing())
+        self._found = False
         self._strokes.drawn()
         self._drawing_on = None
-        self._reported = differs
+        self._reported = self._found
 
     def _on_paint(self, _event: object = None) -> None:
         """Report what is entered into napari's history; sometimes that precedes the voxels."""

@@ -137,7 +137,7 @@ def test_signing_off_asks_first_and_says_what_nobody_looked_at(window, two_cases
     assert notes(window) == signed
     assert window.status == f"heart-2: {signed}"
     paint(window, 30)
-    assert rows(window)[1][1] == "in progress"
+    window.until(lambda: rows(window)[1][1] == "in progress")
     assert notes(window) == ""
     window.controller.undo()
     window.end()
@@ -167,7 +167,7 @@ def test_a_second_reader_starts_from_nothing_and_the_first_one_stays_as_it_was(
     assert not window.viewer.layers[FIRST].editable
     assert window.viewer.layers.selection.active is window.viewer.layers[HUMAN]
     paint(window, 34)
-    assert FIRST not in window.viewer.layers
+    window.until(lambda: FIRST not in window.viewer.layers)
     window.end()
     with Project.open(two_cases, read_only=True) as project:
         record = project.record_of("heart-2")
