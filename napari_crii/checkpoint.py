@@ -6,6 +6,7 @@ configuration, the classes, the preprocessing recipe and the provenance.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -92,6 +93,32 @@ def new_checkpoint(
     with seeded(seed):
         network = CRIINet(NetworkConfig(preprocessing.in_channels, len(classes) + 1))
     return Checkpoint(_ready(network), classes, preprocessing, provenance=provenance or {})
+
+
+def transferred(source: Checkpoint, target: Checkpoint) -> Checkpoint:
+    """Return `target` with every weight of another task's checkpoint that fits it.
+
+    Features move over; heads for another number of classes, and first layers for other channels,
+    stay as `target` has them.
+
+    Parameters
+    ----------
+    source
+        A checkpoint with any classes and recipe.
+    target
+        A network for the new classes; it is left as it is.
+    """
+    network = copy.deepcopy(target.network)
+    ours = network.state_dict()
+    theirs = source.network.state_dict()
+    ours |= {
+        name: tensor
+        for name, tensor in theirs.items()
+        if name in ours and ours[name].shape == tensor.shape
+    }
+    network.load_state_dict(ours)
+    provenance = {**target.provenance, "features_from": source.digest}
+    return replace(target, network=_ready(network), provenance=provenance, digest="")
 
 
 def save_checkpoint(path: Path | str, checkpoint: Checkpoint, half: bool = False) -> Checkpoint:

@@ -13,7 +13,13 @@ import pytest
 import torch
 from safetensors.torch import save as save_tensors
 
-from napari_crii.checkpoint import Checkpoint, load_checkpoint, new_checkpoint, save_checkpoint
+from napari_crii.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    new_checkpoint,
+    save_checkpoint,
+    transferred,
+)
 from napari_crii.checkpoint_info import (
     CARD_KEY,
     CheckpointInfo,
@@ -217,3 +223,18 @@ def test_a_new_network_is_decided_by_its_seed_and_leaves_chance_alone() -> None:
     pairs = [c.network.coarse_head.weight for c in (first, second, other)]
     assert torch.equal(pairs[0], pairs[1])
     assert not torch.equal(pairs[0], pairs[2])
+
+
+def test_features_of_another_task_move_over_and_heads_do_not() -> None:
+    source = small_checkpoint(classes=4, seed=1)
+    target = small_checkpoint(classes=2, seed=2)
+    before = {name: t.clone() for name, t in target.network.state_dict().items()}
+    found = transferred(source, target)
+    ours, theirs = found.network.state_dict(), source.network.state_dict()
+    assert found.classes == target.classes
+    assert torch.equal(ours["coarse_head.weight"], before["coarse_head.weight"])
+    same = [name for name in ours if ours[name].shape == theirs[name].shape]
+    assert len(same) > len(ours) // 2
+    assert all(torch.equal(ours[name], theirs[name]) for name in same)
+    # The target is left as it is.
+    assert all(torch.equal(t, before[name]) for name, t in target.network.state_dict().items())

@@ -9,6 +9,7 @@ from napari_crii.cli._benchmark_errors import errors
 from napari_crii.cli._benchmark_latency import latency
 from napari_crii.cli._benchmark_loading import loading
 from napari_crii.cli._benchmark_ssl import ssl
+from napari_crii.cli._benchmark_ticks import ticks
 
 app = typer.Typer(name="benchmark", no_args_is_help=True, help="Measure, on your own data.")
 for _command, _example in (
@@ -19,6 +20,7 @@ for _command, _example in (
     ),
     (ssl, "ssl --images scans --labels masks --labelled 0.04 --out few.jsonl"),
     (errors, "errors --images scans --labels masks --out errors.jsonl"),
+    (ticks, "ticks --images scans --labels masks --out ticks.jsonl"),
     (latency, "latency --part proposal --json"),
 ):
     app.command(epilog=f"Example: napari-crii benchmark {_example}")(_command)
