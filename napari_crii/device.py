@@ -9,13 +9,15 @@ import gc
 import os
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 import psutil
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_crii.errors import DeviceError
+
+Network = TypeVar("Network", bound=nn.Module)
 
 # Names the device for every process of ours, over what is found.
 VARIABLE = "NAPARI_CRII_DEVICE"
@@ -160,6 +162,7 @@ def release_memory(device: torch.device) -> None:
         torch.mps.empty_cache()
 
 
-def to_cpu(network: Any) -> Any:
+def to_cpu(network: Network) -> Network:
     """Return a network on the processor, as it computes fastest there, in evaluation mode."""
-    return network.to("cpu", memory_format=torch.channels_last).eval()
+    network.to(device="cpu", memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network.eval()

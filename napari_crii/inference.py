@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_crii.checkpoint import Checkpoint
-from napari_crii.device import is_out_of_memory, release_memory
+from napari_crii.device import is_out_of_memory, laid_out, release_memory
 from napari_crii.disagreement import mean_over_views
 from napari_crii.errors import DeviceError
 from napari_crii.networks import BranchLogits
@@ -156,8 +156,7 @@ class Predictor:
 
     def view_batch(self, image: Tensor) -> Tensor:
         """Return the views of an input (C, H, W) as a batch (V, C, H, W)."""
-        batch = torch.stack([mirror(image, view) for view in self.views])
-        return batch.contiguous(memory_format=torch.channels_last)
+        return laid_out(torch.stack([mirror(image, view) for view in self.views]))
 
     def _probabilities(self, logits: Tensor, shape: Sequence[int]) -> NDArray[np.float32]:
         """Return probabilities (V, K, *shape): every view mirrored back, on the slice's grid."""

@@ -56,7 +56,7 @@ def _in_process(snapshot: Snapshot, kind: str, rng: np.random.Generator) -> tupl
     at, value = int(rng.integers(1, STEPS + 1)), float(rng.choice(_VALUES))
     words = f"{value} in the {kind} at step {at}"
     if kind == "learning rate":
-        config = replace(config, learning_rate=float(rng.uniform(0.1, 1)), iterations=4 * STEPS)
+        config = replace(config, learning_rate=float(rng.uniform(0.3, 1)), iterations=4 * STEPS)
         words = f"a learning rate of {config.learning_rate:.2f}"
     start = weights()
     with _poison(kind, at, value):
@@ -115,7 +115,7 @@ def _in_trainer(snapshot: Snapshot, folder: Path, rng: np.random.Generator) -> t
     """Let a real trainer meet a scan that is not of numbers, or a rate that explodes."""
     rate, words = 0.0, "voxels that are no numbers, in a real trainer"
     if rng.random() < 0.5:
-        rate = float(rng.uniform(0.1, 1))
+        rate = float(rng.uniform(0.3, 1))
         words = f"a learning rate of {rate:.2f}, in a real trainer"
     else:
         slices = tuple(replace(s, image=s.image * np.float32("nan")) for s in snapshot.slices)
