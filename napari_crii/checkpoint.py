@@ -25,6 +25,7 @@ from napari_crii.checkpoint_info import (
     verified_info,
 )
 from napari_crii.classes import LabelClass
+from napari_crii.device import to_cpu
 from napari_crii.errors import CheckpointError
 from napari_crii.io.atomic import atomic_write
 from napari_crii.networks import CRIINet, NetworkConfig, seeded
@@ -92,7 +93,7 @@ def new_checkpoint(
     """Return an untrained network for these classes; `seed` decides its weights."""
     with seeded(seed):
         network = CRIINet(NetworkConfig(preprocessing.in_channels, len(classes) + 1))
-    return Checkpoint(_ready(network), classes, preprocessing, provenance=provenance or {})
+    return Checkpoint(to_cpu(network), classes, preprocessing, provenance=provenance or {})
 
 
 def transferred(source: Checkpoint, target: Checkpoint) -> Checkpoint:
@@ -186,19 +187,13 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise CheckpointError(f"{source.name} holds weights that are not finite numbers")
     return Checkpoint(
-        network=_ready(network),
+        network=to_cpu(network),
         classes=info.classes,
         preprocessing=recipe,
         low_contrast=info.low_contrast,
         provenance=info.provenance,
         digest=info.digest,
     )
-
-
-def _ready(network: CRIINet) -> CRIINet:
-    """Return the network as it computes fastest on a CPU, in evaluation mode."""
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network.eval()
 
 
 def _tuples(card: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,6 +37,10 @@ class TrainingError(CriiError):
     """Training data or settings from which nothing can be learnt."""
 
 
+class DeviceError(CriiError):
+    """A device to compute on that is not there, or has too little memory."""
+
+
 class EngineError(CriiError):
     """The child process that carries the network could not be used."""
 

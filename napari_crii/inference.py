@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +14,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_crii.checkpoint import Checkpoint
+from napari_crii.device import is_out_of_memory, laid_out, release_memory
 from napari_crii.disagreement import mean_over_views
+from napari_crii.errors import DeviceError
+from napari_crii.networks import BranchLogits
 from napari_crii.networks.crii import COARSE_STRIDE
 from napari_crii.volume import Volume
+
+_TILES = (256, 128, 64)
+# Pixels around a tile that are read and not kept; coarse outputs lie on multiples of 16.
+_MARGIN = 32
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +76,11 @@ class Predictor:
         Where to compute.
     views
         How many mirrored views to average, 1 to 4; the recipe's mirror axes may allow fewer.
+
+    Attributes
+    ----------
+    remark
+        One sentence once memory ran out and slices are computed in smaller parts, else ``""``.
     """
 
     def __init__(self, checkpoint: Checkpoint, device: str = "cpu", views: int = 4) -> None:
@@ -76,6 +90,10 @@ class Predictor:
         self.views = mirrored_views(checkpoint.preprocessing.mirror_axes)[:views]
         self._device = torch.device(device)
         self._network = checkpoint.network.to(self._device)
+        self.remark = ""
+        self._whole = True
+        self._tiles = list(_TILES)
+        self._tile = 0
 
     def predict_slice(self, volume: Volume, index: int) -> Prediction:
         """Predict slice `index` of a scan.
@@ -84,6 +102,8 @@ class Predictor:
         ------
         CheckpointError
             If the checkpoint does not fit the scan's channels.
+        DeviceError
+            If memory runs out even for small tiles.
         ValueError
             If the scan has no such slice.
         """
@@ -91,13 +111,41 @@ class Predictor:
         recipe.require(volume)
         if not 0 <= index < volume.slice_count:
             raise ValueError(f"{volume.name} has {volume.slice_count} slices, none at {index}")
-        image = torch.from_numpy(recipe.slice_input(volume, index)).to(self._device)
+        while True:
+            try:
+                return self._predicted(torch.from_numpy(recipe.slice_input(volume, index)), volume)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            self._step_down()
+
+    def _predicted(self, image: Tensor, volume: Volume) -> Prediction:
+        shape = volume.slices().shape[1:3]
         with torch.inference_mode():
-            logits = self._network(self.view_batch(image))
-            shape = volume.slices().shape[1:3]
+            logits = self._logits(self.view_batch(image.to(self._device)))
             coarse, refined = (self._probabilities(branch, shape) for branch in logits)
         stride = max(1, round(COARSE_STRIDE * shape[0] / image.shape[1]))
-        return Prediction(coarse, refined, stride, recipe.one_object)
+        return Prediction(coarse, refined, stride, self.checkpoint.preprocessing.one_object)
+
+    def _logits(self, batch: Tensor) -> BranchLogits:
+        parts = [batch] if self._whole else [view[None] for view in batch]
+        return _joined([in_tiles(self._network, part, self._tile) for part in parts], 0)
+
+    def _step_down(self) -> None:
+        """Compute in smaller parts from here on: one view at a time, then tiles of it."""
+        release_memory(self._device)
+        if self._whole:
+            self._whole, parts = False, "one view at a time"
+        elif self._tiles:
+            self._tile = self._tiles.pop(0)
+            parts = f"in tiles of {self._tile} pixels"
+        else:
+            raise DeviceError(
+                f"memory ran out even for tiles of {self._tile} pixels: close other programs, "
+                "then propose again"
+            )
+        self.remark = f"Memory ran out; proposals are computed {parts} from here on."
+        _log.warning(self.remark)
 
     def predict_volume(
         self, volume: Volume, order: Iterable[int] | None = None
@@ -108,8 +156,7 @@ class Predictor:
 
     def view_batch(self, image: Tensor) -> Tensor:
         """Return the views of an input (C, H, W) as a batch (V, C, H, W)."""
-        batch = torch.stack([mirror(image, view) for view in self.views])
-        return batch.contiguous(memory_format=torch.channels_last)
+        return laid_out(torch.stack([mirror(image, view) for view in self.views]))
 
     def _probabilities(self, logits: Tensor, shape: Sequence[int]) -> NDArray[np.float32]:
         """Return probabilities (V, K, *shape): every view mirrored back, on the slice's grid."""
@@ -118,6 +165,36 @@ class Predictor:
         if back.shape[-2:] != tuple(shape):
             back = functional.interpolate(back, tuple(shape), mode="bilinear", align_corners=False)
         return np.asarray(back.cpu().numpy(), dtype=np.float32)
+
+
+def in_tiles(network: Callable[[Tensor], BranchLogits], image: Tensor, side: int) -> BranchLogits:
+    """Return the logits of an image (1, C, H, W), computed in square tiles; 0: in one piece.
+
+    Normalisation sees one tile at a time, so that results differ a little from those in one piece.
+    """
+    height, width = image.shape[-2:]
+    if not side or max(height, width) <= side:
+        return network(image)
+    rows = [
+        _joined([_tile(network, image, top, left, side) for left in range(0, width, side)], -1)
+        for top in range(0, height, side)
+    ]
+    return _joined(rows, -2)
+
+
+def _tile(
+    network: Callable[[Tensor], BranchLogits], image: Tensor, top: int, left: int, side: int
+) -> BranchLogits:
+    """Return the logits of one tile, which the network sees with a margin around it."""
+    row, column = max(0, top - _MARGIN), max(0, left - _MARGIN)
+    seen = image[..., row : top + side + _MARGIN, column : left + side + _MARGIN]
+    rows = slice(top - row, top - row + side)
+    columns = slice(left - column, left - column + side)
+    return BranchLogits(*(branch[..., rows, columns] for branch in network(seen)))
+
+
+def _joined(parts: Sequence[BranchLogits], axis: int) -> BranchLogits:
+    return BranchLogits(*(torch.cat(branch, dim=axis) for branch in zip(*parts, strict=True)))
 
 
 def most_certain_pieces(

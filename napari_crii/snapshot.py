@@ -20,7 +20,7 @@ from napari_crii.errors import TrainingError
 from napari_crii.io.atomic import atomic_write
 from napari_crii.volume import IntensityStats
 
-_FORMAT = 1
+_FORMAT = 2
 _MAGIC = b"CRIISNP1"
 _DIGEST_BYTES = 32
 
@@ -60,10 +60,29 @@ class LabelledSlice:
 
 
 @dataclass(frozen=True, eq=False)
+class UnlabelledSlice:
+    """One slice of a scan under work of which no human has said anything; fields as above."""
+
+    image: NDArray[np.generic]
+    stats: IntensityStats
+    pixel_spacing: tuple[float, float] | None = None
+    patient: str = ""
+
+
+@dataclass(frozen=True, eq=False)
 class Snapshot:
-    """Slices to learn from and to judge by."""
+    """Slices to learn from and to judge by.
+
+    Attributes
+    ----------
+    slices
+        Those of which a human said something.
+    unlabelled
+        Others, of patients that are not judged by.
+    """
 
     slices: tuple[LabelledSlice, ...]
+    unlabelled: tuple[UnlabelledSlice, ...] = ()
 
     @property
     def training(self) -> tuple[LabelledSlice, ...]:
@@ -88,16 +107,10 @@ def save_snapshot(path: Path, snapshot: Snapshot) -> None:
     heads: list[dict[str, object]] = []
     for i, item in enumerate(snapshot.slices):
         arrays |= {f"i{i}": item.image, f"l{i}": item.labels, f"w{i}": item.weights}
-        heads.append(
-            {
-                "stats": asdict(item.stats),
-                "pixel_spacing": item.pixel_spacing,
-                "patient": item.patient,
-                "replay": item.replay,
-                "validation": item.validation,
-            }
-        )
-    header = json.dumps({"format": _FORMAT, "slices": heads}).encode()
+        heads.append({**_head(item), "replay": item.replay, "validation": item.validation})
+    arrays |= {f"u{i}": item.image for i, item in enumerate(snapshot.unlabelled)}
+    others = [_head(item) for item in snapshot.unlabelled]
+    header = json.dumps({"format": _FORMAT, "slices": heads, "unlabelled": others}).encode()
     arrays["header"] = np.frombuffer(header, dtype=np.uint8)
 
     def write(target: Path) -> None:
@@ -127,12 +140,14 @@ def load_snapshot(path: Path) -> Snapshot:
                 header = json.loads(bytes(arrays["header"]))
                 heads: Sequence[dict[str, object]] = header["slices"]
                 slices = tuple(_read(arrays, i, head) for i, head in enumerate(heads))
+                others = enumerate(header.get("unlabelled", ()))
+                unlabelled = tuple(_read_unlabelled(arrays, i, head) for i, head in others)
     # The zip and numpy readers raise a dozen kinds of error on damaged bytes.
     except Exception as error:
         raise TrainingError(f"{path.name} is not a training snapshot") from error
     if header.get("format") != _FORMAT:
         raise TrainingError(f"{path.name} is a snapshot of unknown format {header.get('format')}")
-    return Snapshot(slices)
+    return Snapshot(slices, unlabelled)
 
 
 def _verify(path: Path) -> None:
@@ -154,17 +169,43 @@ def _digest_of_rest(stream: BufferedReader | BufferedRandom) -> bytes:
     return hashlib.file_digest(stream, "sha256").digest()
 
 
+def _head(item: LabelledSlice | UnlabelledSlice) -> dict[str, object]:
+    return {
+        "stats": asdict(item.stats),
+        "pixel_spacing": item.pixel_spacing,
+        "patient": item.patient,
+    }
+
+
 def _read(arrays: np.lib.npyio.NpzFile, index: int, head: dict[str, object]) -> LabelledSlice:
-    stats, spacing = head["stats"], head["pixel_spacing"]
-    if not isinstance(stats, dict) or not isinstance(spacing, list | None):
-        raise TypeError("stats or pixel_spacing")
     return LabelledSlice(
         image=arrays[f"i{index}"],
         labels=arrays[f"l{index}"],
         weights=arrays[f"w{index}"],
-        stats=IntensityStats(**stats),
-        pixel_spacing=None if spacing is None else (spacing[0], spacing[1]),
+        stats=_stats(head),
+        pixel_spacing=_spacing(head),
         patient=str(head["patient"]),
         replay=bool(head["replay"]),
         validation=bool(head["validation"]),
     )
+
+
+def _read_unlabelled(
+    arrays: np.lib.npyio.NpzFile, index: int, head: dict[str, object]
+) -> UnlabelledSlice:
+    patient = str(head["patient"])
+    return UnlabelledSlice(arrays[f"u{index}"], _stats(head), _spacing(head), patient)
+
+
+def _stats(head: dict[str, object]) -> IntensityStats:
+    stats = head["stats"]
+    if not isinstance(stats, dict):
+        raise TypeError("stats")
+    return IntensityStats(**stats)
+
+
+def _spacing(head: dict[str, object]) -> tuple[float, float] | None:
+    spacing = head["pixel_spacing"]
+    if not isinstance(spacing, list | None):
+        raise TypeError("pixel_spacing")
+    return None if spacing is None else (spacing[0], spacing[1])

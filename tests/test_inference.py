@@ -9,11 +9,12 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from napari_crii.checkpoint import Checkpoint
-from napari_crii.errors import CheckpointError
+from napari_crii.errors import CheckpointError, DeviceError
 from napari_crii.geometry import Geometry
 from napari_crii.inference import (
     Prediction,
     Predictor,
+    in_tiles,
     mirrored_views,
     most_certain_pieces,
 )
@@ -170,3 +171,48 @@ def test_a_recipe_of_one_object_proposes_one_piece_and_leaves_the_probabilities(
     assert np.array_equal(several.refined, one.refined)
     assert ndimage.label(several.labels())[1] > 1
     assert ndimage.label(one.labels())[1] == 1
+
+
+@pytest.mark.parametrize("side", [64, 128])
+def test_tiles_give_what_one_piece_gives_where_nothing_is_normalised(side: int) -> None:
+    convolution = torch.nn.Conv2d(1, 3, 33, padding=16)
+    image = torch.rand(1, 1, 150, 201)
+
+    def network(seen: torch.Tensor) -> BranchLogits:
+        return BranchLogits(convolution(seen), -convolution(seen))
+
+    with torch.inference_mode():
+        whole, tiled = network(image), in_tiles(network, image, side)
+    torch.testing.assert_close(tiled.coarse, whole.coarse)
+    torch.testing.assert_close(tiled.refined, whole.refined)
+
+
+def test_a_predictor_short_of_memory_goes_on_in_smaller_parts_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    volume, checkpoint = noise_scan(shape=(2, 300, 270)), small_checkpoint()
+    whole = Predictor(checkpoint).predict_slice(volume, 0)
+    forward = checkpoint.network.forward
+
+    def predicted(views: int, side: int) -> tuple[Predictor, Prediction]:
+        def short(image: torch.Tensor) -> BranchLogits:
+            if len(image) > views or max(image.shape[-2:]) > side:
+                raise torch.OutOfMemoryError("out of memory")
+            return forward(image)
+
+        monkeypatch.setattr(checkpoint.network, "forward", short)
+        predictor = Predictor(checkpoint)
+        return predictor, predictor.predict_slice(volume, 0)
+
+    predictor, found = predicted(1, 300)
+    assert predictor.remark == (
+        "Memory ran out; proposals are computed one view at a time from here on."
+    )
+    np.testing.assert_allclose(found.refined, whole.refined, atol=1e-5)
+    predictor, found = predicted(1, 200)
+    assert "in tiles of 128 pixels" in predictor.remark
+    assert found.refined.shape == whole.refined.shape
+    assert np.isfinite(found.coarse).all()
+    assert predictor.predict_slice(volume, 1).refined.shape == whole.refined.shape
+    with pytest.raises(DeviceError, match="even for tiles of 64 pixels"):
+        predicted(1, 50)

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from napari_crii.errors import TrainingError, WriteError
-from napari_crii.snapshot import LabelledSlice, Snapshot, load_snapshot, save_snapshot
+from napari_crii.snapshot import (
+    LabelledSlice,
+    Snapshot,
+    UnlabelledSlice,
+    load_snapshot,
+    save_snapshot,
+)
 from napari_crii.volume import IntensityStats
 
 
@@ -52,6 +58,21 @@ def test_a_snapshot_comes_back_as_it_was(snapshot: Snapshot, tmp_path: Path) -> 
     assert all(same(a, b) for a, b in zip(snapshot.slices, back.slices, strict=True))
     assert [len(back.training), len(back.validation)] == [2, 1]
     assert [p.name for p in tmp_path.iterdir()] == ["s.npz"]
+
+
+def test_unlabelled_slices_come_back_as_they_were(
+    snapshot: Snapshot, rng: np.random.Generator, tmp_path: Path
+) -> None:
+    stats = IntensityStats(-1.5, 800.25, 1 / 3, 17.0)
+    image = rng.integers(-900, 900, (2, 5, 7)).astype(np.int16)
+    more = (UnlabelledSlice(image, stats, (0.7, 1.3), "a"), UnlabelledSlice(image[:1], stats))
+    save_snapshot(tmp_path / "s.npz", Snapshot(snapshot.slices, more))
+    back = load_snapshot(tmp_path / "s.npz")
+    assert len(back.slices) == 3
+    for ours, theirs in zip(more, back.unlabelled, strict=True):
+        assert np.array_equal(ours.image, theirs.image)
+        rest = ("stats", "pixel_spacing", "patient")
+        assert all(getattr(ours, n) == getattr(theirs, n) for n in rest)
 
 
 def test_an_empty_snapshot_comes_back(tmp_path: Path) -> None:

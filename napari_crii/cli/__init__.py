@@ -17,6 +17,7 @@ from napari_crii.cli.checkpoint import app as checkpoint
 from napari_crii.cli.demo import demo
 from napari_crii.cli.doctor import doctor
 from napari_crii.cli.evaluate import evaluate
+from napari_crii.cli.finetune import finetune
 from napari_crii.cli.info import info
 from napari_crii.cli.predict import predict
 from napari_crii.cli.project import app as project
@@ -34,6 +35,7 @@ for _command, _example in (
     (info, "info scan.nii.gz --json"),
     (predict, "predict first.nii.gz second.nii.gz -o out --resume --json"),
     (train, 'train --images scans --labels masks --classes "organ,lesion" -o my.safetensors'),
+    (finetune, "finetune hearts --preset sup --json"),
     (evaluate, "evaluate --predictions out --labels masks --json"),
     (demo, "demo scan.nii.gz --headless -o demo-output"),
     (doctor, "doctor --json"),

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -43,10 +44,19 @@ class Check:
     text: str
 
 
-def doctor(as_json: JsonOption = False) -> None:
+def doctor(
+    selftest: Annotated[
+        bool,
+        typer.Option(
+            "--selftest",
+            help="Test how learning behaves here: 16 bits, too little memory, yielding.",
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Check Python, Qt, display, GL, torch, disk and write rights; exit code 1 if one fails."""
     checks = []
-    for check in run_checks():
+    for check in run_selftests() if selftest else run_checks():
         checks.append(check)
         if not as_json:
             typer.echo(f"{'OK ' if check.ok else 'NOT'} {check.name:<13} {check.text}")
@@ -54,6 +64,17 @@ def doctor(as_json: JsonOption = False) -> None:
         write_json([asdict(check) for check in checks])
     if not all(check.ok for check in checks):
         raise typer.Exit(1)
+
+
+def run_selftests() -> Iterator[Check]:
+    """Run one test of learning after the other, if torch is there."""
+    found = _torch()
+    yield found
+    if found.ok:
+        from napari_crii.cli._selftest import run_selftest
+
+        for name, ok, text in run_selftest():
+            yield Check(name, ok, text)
 
 
 def run_checks() -> Iterator[Check]:
@@ -121,9 +142,15 @@ def _torch() -> Check:
     except (ImportError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         return Check("torch", False, f"cannot be imported ({reason}): pip install torch")
-    device = "CPU"
-    if torch.cuda.is_available():
-        device = torch.cuda.get_device_name(0)
+    from napari_crii.device import choose_device
+    from napari_crii.errors import DeviceError
+
+    try:
+        device = str(choose_device())
+    except DeviceError as error:
+        return Check("torch", False, str(error))
+    if device.startswith("cuda"):
+        device = torch.cuda.get_device_name(device)
     return Check(
         "torch", True, f"{torch.__version__} on {device}, {torch.get_num_threads()} threads"
     )

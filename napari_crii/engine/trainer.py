@@ -7,59 +7,129 @@ It lives for one run.
 from __future__ import annotations
 
 import queue
+from collections.abc import Iterator
 from pathlib import Path
+
+import torch
 
 from napari_crii.checkpoint import Checkpoint, load_checkpoint, new_checkpoint
 from napari_crii.classes import numbered_classes
+from napari_crii.device import choose_device, is_out_of_memory, memory_mb, training_threads
 from napari_crii.engine.channel import Channel
 from napari_crii.engine.messages import (
     Failed,
     Learn,
+    LearningChecked,
     LearningFinished,
+    LearningRemark,
     LearningStepped,
+    Message,
+    PauseLearning,
     Ready,
 )
 from napari_crii.engine.priority import Yielding, yield_to
 from napari_crii.errors import CriiError
 from napari_crii.preprocessing import Preprocessing
 from napari_crii.snapshot import load_snapshot
-from napari_crii.training import Stepped
-from napari_crii.training.tick import FIRST_RUN, TickConfig, TickResult, publish, run_tick
+from napari_crii.training import Checked, Event, FinishReason, Remarked, Stepped
+from napari_crii.training.tick import (
+    FIRST_RUN,
+    NO_MEMORY,
+    TickConfig,
+    TickResult,
+    publish,
+    run_tick,
+)
+
+_STOPPED = LearningFinished(FinishReason.STOPPED, "", "")
 
 
 def main() -> None:
     """Learn once, as the first message asks, until done or until the window stops or goes."""
     yield_to(Yielding.EVERYBODY)
+    torch.set_num_threads(training_threads())
     channel = Channel()
-    channel.send(Ready("cpu"))
-    request = channel.receive(wait=True)
-    if not isinstance(request, Learn):
-        return
     try:
-        channel.send(_learn(channel, request))
+        device = choose_device()
+        channel.send(Ready(str(device)))
+        request = channel.receive(wait=True)
+        if isinstance(request, Learn):
+            for message in _learn(Wishes(channel), request, device):
+                channel.send(message)
     except (CriiError, OSError, ValueError) as error:
         channel.send(Failed(str(error)))
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        channel.send(LearningFinished(FinishReason.FAILED, "", NO_MEMORY))
 
 
-def _learn(channel: Channel, request: Learn) -> LearningFinished:
+class Wishes:
+    """What the window wishes while we learn."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._paused = False
+        self._stopped = False
+
+    def paused(self) -> bool:
+        """Whether to wait."""
+        self._hear()
+        return self._paused and not self._stopped
+
+    def stopped(self) -> bool:
+        """Whether to end."""
+        self._hear()
+        return self._stopped
+
+    def _hear(self) -> None:
+        """Any message but a pause, and the end of the input, mean: stop."""
+        while not self._stopped:
+            try:
+                message = self._channel.receive(wait=False)
+            except queue.Empty:
+                return
+            if isinstance(message, PauseLearning):
+                self._paused = message.paused
+            else:
+                self._stopped = True
+
+
+def _learn(wishes: Wishes, request: Learn, device: torch.device) -> Iterator[Message]:
+    """Yield what the window is told of a run, its end last."""
     usual = TickConfig() if request.checkpoint else FIRST_RUN
-    config = usual.with_overrides(request.iterations, request.learning_rate)
+    config = usual.with_overrides(request.iterations, request.learning_rate, request.preset)
     checkpoint = _start(request)
     snapshot = load_snapshot(Path(request.snapshot))
-    result: TickResult | None = None
-    for event in run_tick(checkpoint, snapshot, config, stop=lambda: _interrupted(channel)):
-        if isinstance(event, Stepped):
-            channel.send(LearningStepped(event.step, event.total, event.loss))
-        elif isinstance(event, TickResult):
-            result = event
-    if result is None or result.checkpoint is None:
-        reason = "stopped" if result is None else result.reason
-        return LearningFinished(reason, "", "" if result is None else result.message)
-    # The wish to stop may come after the last step, while the result is judged.
-    if _interrupted(channel):
-        return LearningFinished("stopped", "", "")
-    path = publish(result.checkpoint, Path(request.folder))
-    return LearningFinished(result.reason, str(path), result.message)
+    for event in run_tick(checkpoint, snapshot, config, wishes.stopped, wishes.paused, device):
+        if isinstance(event, TickResult):
+            # The wish to stop may come after the last step, while the result is judged.
+            yield _STOPPED if wishes.stopped() else _finished(event, Path(request.folder))
+        else:
+            yield from _told(event, device)
+
+
+def _told(event: Event, device: torch.device) -> Iterator[Message]:
+    match event:
+        case Stepped(step, total, loss):
+            yield LearningStepped(step, total, loss, memory_mb(device))
+        case Checked(step, dice, slices):
+            yield LearningChecked(step, dice, slices)
+        case Remarked(text):
+            yield LearningRemark(text)
+
+
+def _finished(result: TickResult, folder: Path) -> LearningFinished:
+    """Publish the weights, if they may be, and return how the run ended."""
+    new = result.checkpoint
+    return LearningFinished(
+        result.reason,
+        "" if new is None else str(publish(new, folder)),
+        result.message,
+        result.before,
+        result.after,
+        result.check_slices,
+    )
 
 
 def _start(request: Learn) -> Checkpoint:
@@ -68,15 +138,6 @@ def _start(request: Learn) -> Checkpoint:
         return load_checkpoint(request.checkpoint)
     classes = numbered_classes(list(request.classes))
     return new_checkpoint(classes, Preprocessing(request.channels, scope="volume"))
-
-
-def _interrupted(channel: Channel) -> bool:
-    """Any message while learning, and the end of the input, mean: stop."""
-    try:
-        channel.receive(wait=False)
-    except queue.Empty:
-        return False
-    return True
 
 
 if __name__ == "__main__":

@@ -104,6 +104,7 @@ def _moved(session: Session, project: Project) -> Move:
     heard = {key: tuple(session.heard[key]) for key in cases}
     records = {key: _write(project, case, heard[key]) for key, case in cases.items()}
     _lock(project, session)
+    _keep_weights(project, session)
     project.wait()
     for key, record in records.items():
         _require_same(project, record, heard[key])
@@ -147,6 +148,15 @@ def _lock(project: Project, session: Session) -> None:
     locked = frozenset[int]().union(*(case.human.locked for case in session.cases.values()))
     if locked:
         project.lock_classes(sorted(locked))
+
+
+def _keep_weights(project: Project, session: Session) -> None:
+    """Copy what was learnt in memory into the project, as long as its files are there."""
+    for weights in list(session.weights):
+        if weights.path is not None and weights.path.is_file():
+            project.add_checkpoint(weights.path, weights)
+    if session.weights.in_use in project.records.weights:
+        project.use_checkpoint(session.weights.in_use)
 
 
 def _require_same(project: Project, record: CaseRecord, events: Sequence[CaseEvent]) -> None:

@@ -7,7 +7,7 @@ says of a case becomes the case again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,9 +23,10 @@ from napari_crii.session.events import CaseEvent
 from napari_crii.session.journal import Listener, Saved
 from napari_crii.session.project_folder import OpenFolder, make_folder, open_folder
 from napari_crii.session.reading import Reading
-from napari_crii.session.records import CaseRecord, require_name
+from napari_crii.session.records import IN_USE, CaseRecord, require_name
 from napari_crii.session.scan_files import ScanFiles
 from napari_crii.session.session import Session
+from napari_crii.session.weights import PublishedWeights
 from napari_crii.volume import Volume
 
 _CLOSED = "the project is closed"
@@ -178,8 +179,13 @@ class Project:
         self._record(make_entry("case", "", asdict(record)))
         return record
 
-    def add_checkpoint(self, path: Path) -> str:
-        """Copy weights into the project, and return their digest.
+    def add_checkpoint(self, path: Path, learnt: PublishedWeights | None = None) -> str:
+        """Copy weights into the project, use them from here on, and return their digest.
+
+        Parameters
+        ----------
+        learnt
+            When, from how many slices and with what score they were learnt, where that is known.
 
         Raises
         ------
@@ -190,12 +196,42 @@ class Project:
         """
         self._require_writable()
         digest = read_checkpoint_info(path).digest
-        if digest not in self.records.checkpoints:
+        if digest not in self.records.weights:
             target = self._checkpoint_path(digest)
             target.parent.mkdir(exist_ok=True)
             copy_file(path, target)
-            self._record(make_entry("checkpoint", "", {"digest": digest}))
+            facts = asdict(learnt or PublishedWeights(digest))
+            del facts["path"]
+            self._record(make_entry("checkpoint", "", {**facts, "digest": digest}))
         return digest
+
+    @property
+    def checkpoints(self) -> tuple[PublishedWeights, ...]:
+        """The project's weights with their scores and where they lie, oldest first."""
+        return tuple(
+            replace(one, path=self._checkpoint_path(one.digest)) for one in self.records.weights
+        )
+
+    @property
+    def in_use(self) -> str:
+        """Digest of the weights in use: the newest, until others are chosen; or ``""``."""
+        return self.records.weights.in_use
+
+    def use_checkpoint(self, digest: str) -> None:
+        """Use some of the project's weights from here on: one entry of the journal.
+
+        Raises
+        ------
+        ProjectError
+            If the project has no such weights.
+        ReadOnlyError
+            If the project is open for reading only.
+        """
+        self._require_writable()
+        if digest not in self.records.weights:
+            raise ProjectError(f"{self.folder} holds no weights {digest[:16]}")
+        if digest != self.in_use:
+            self.set(IN_USE, digest)
 
     def checkpoint_paths(self) -> list[Path]:
         """Return where the project's weights lie, oldest first."""

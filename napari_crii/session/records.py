@@ -9,10 +9,13 @@ from typing import Any
 from napari_crii.classes import LabelClass
 from napari_crii.errors import ProjectError
 from napari_crii.session.entries import Entry
+from napari_crii.session.weights import PublishedWeights, WeightsList
 
 LARGEST_CLASS = 65535
 # The setting under which later names and colours of the classes are kept.
 CLASSES = "classes"
+# The setting that says which weights are in use, until new ones are published.
+IN_USE = "in_use"
 # The first patient trains; of every five from the second on, the first one validates.
 _SPLIT, _VALIDATES = 5, 1
 
@@ -60,8 +63,8 @@ class Records:
         By name, in the order of entering.
     readers
         Who reads, by the key of the reading.
-    checkpoints
-        Digests of the weights that belong to the project, oldest first.
+    weights
+        What belongs to the project, oldest first, without paths.
     settings
         Free facts.
     """
@@ -70,8 +73,13 @@ class Records:
     classes: tuple[LabelClass, ...] = ()
     cases: dict[str, CaseRecord] = field(default_factory=dict)
     readers: dict[str, str] = field(default_factory=dict)
-    checkpoints: list[str] = field(default_factory=list)
+    weights: WeightsList = field(default_factory=WeightsList)
     settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def checkpoints(self) -> list[str]:
+        """Digests of the weights, oldest first."""
+        return [weights.digest for weights in self.weights]
 
     @classmethod
     def of(cls, entries: Iterable[Entry]) -> Records:
@@ -100,13 +108,19 @@ class Records:
             case "reading":
                 self.readers[str(facts["reading"])] = str(facts["reader"])
             case "checkpoint":
-                self.checkpoints.append(str(facts["digest"]))
+                # Journals of before hold the digest only.
+                self.weights.add(PublishedWeights(**{"when": entry.at, **facts}))
             case "setting":
-                self.settings[str(facts["name"])] = facts["value"]
-                if facts["name"] == CLASSES:
-                    self.classes = _restyled(self.classes, facts["value"])
+                self._set(str(facts["name"]), facts["value"])
             case _:
                 raise ValueError(f"unknown kind {entry.kind}")
+
+    def _set(self, name: str, value: Any) -> None:
+        self.settings[name] = value
+        if name == CLASSES:
+            self.classes = _restyled(self.classes, value)
+        elif name == IN_USE and value in self.weights:
+            self.weights.use(value)
 
     def validates(self, patient: str) -> bool:
         """Whether a patient's cases validate: as fixed when the first of them was entered."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from napari_crii.session.progress import case_progress, slice_progress
 from napari_crii.session.project import Project
 from napari_crii.session.records import CaseRecord
 from napari_crii.session.sidecar import edits, moment
+from napari_crii.session.weights import PublishedWeights
 
 
 def status(project: Project) -> dict[str, Any]:
@@ -24,7 +26,8 @@ def status(project: Project) -> dict[str, Any]:
             {"id": c.id, "name": c.name, "color": c.color, "locked": c.id in project.locked}
             for c in records.classes
         ],
-        "checkpoints": list(records.checkpoints),
+        "checkpoints": records.checkpoints,
+        "weights": [_weights(one, project.in_use) for one in records.weights],
         "open_for_writing_by": None if holder is None else holder.in_words(),
         "entries": project.saved.number,
         "cases": [_case(project, record) for record in records.cases.values()],
@@ -49,6 +52,12 @@ def problems(project: Project) -> list[str]:
         except CriiError as error:
             found.append(str(error))
     return found
+
+
+def _weights(weights: PublishedWeights, in_use: str) -> dict[str, Any]:
+    facts = asdict(weights)
+    del facts["path"]
+    return {**facts, "when": moment(weights.when), "in_use": weights.digest == in_use}
 
 
 def _case(project: Project, record: CaseRecord) -> dict[str, Any]:

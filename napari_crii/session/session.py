@@ -8,7 +8,8 @@ from napari_crii.classes import LabelClass
 from napari_crii.session.case import Case
 from napari_crii.session.correction import Correction, SliceStatus
 from napari_crii.session.events import CaseEvent, Stood
-from napari_crii.session.teaching import labelled_slice
+from napari_crii.session.teaching import UNLABELLED_SLICES, labelled_slice, unlabelled_slices
+from napari_crii.session.weights import WeightsList
 from napari_crii.snapshot import Snapshot
 from napari_crii.volume import Volume
 
@@ -34,6 +35,8 @@ class Session:
         Whether no project keeps the cases.
     heard
         What happened to cases that live in memory only, so that a project can take them in.
+    weights
+        What was learnt in this sitting while no project kept it.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Session:
         self.cases: dict[str, Case] = {}
         self.in_memory = make is None
         self.heard: dict[str, list[CaseEvent]] = {}
+        self.weights = WeightsList()
         self._make = self._new_case if make is None else make
         # By the number of the last correction on it, a slice is told from what it was before.
         self._frozen: dict[str, set[int]] = {}
@@ -74,13 +78,16 @@ class Session:
         case.listen(hear)
         return case
 
-    def snapshot(self, neighbours: int = 0) -> Snapshot:
+    def snapshot(self, neighbours: int = 0, unlabelled: int = UNLABELLED_SLICES) -> Snapshot:
         """Freeze what humans said, for the trainer.
 
         Parameters
         ----------
         neighbours
             Slices on either side that the network reads as further channels.
+        unlabelled
+            At most how many slices are added of which nobody has said anything, nearest to the
+            corrected ones first, of cases that are not judged by.
         """
         self._frozen = {key: set() for key in self.cases}
         for key, last in self._accepted():
@@ -91,7 +98,8 @@ class Session:
                 for key, case in self.cases.items()
                 for index in case.slices_with(SliceStatus.EDITED, SliceStatus.ACCEPTED)
                 if case.human.provenance[index].any()
-            )
+            ),
+            unlabelled_slices(self.cases, neighbours, unlabelled),
         )
 
     def fresh_slices(self) -> int:

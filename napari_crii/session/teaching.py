@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import islice, zip_longest
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_crii.session.case import Case
-from napari_crii.session.correction import Provenance
-from napari_crii.snapshot import LabelledSlice
+from napari_crii.session.correction import Provenance, SliceStatus
+from napari_crii.snapshot import LabelledSlice, UnlabelledSlice
 from napari_crii.volume import neighbourhood
 
 GUARD_RING = 3
+# What a snapshot holds beside what humans said.
+UNLABELLED_SLICES = 64
+_UNLABELLED_BYTES = 32 << 20
 
 
 def labelled_slice(case: Case, index: int, neighbours: int, patient: str) -> LabelledSlice:
@@ -39,6 +45,61 @@ def labelled_slice(case: Case, index: int, neighbours: int, patient: str) -> Lab
         replay=last is not None and last.number in case.notes.learned,
         validation=case.validation,
     )
+
+
+def unlabelled_slices(
+    cases: Mapping[str, Case], neighbours: int, most: int
+) -> tuple[UnlabelledSlice, ...]:
+    """Return untouched slices of cases under work, nearest to what was corrected first.
+
+    Cases that are judged by take no part, nor do cases that nobody touched; the others by turns.
+
+    Parameters
+    ----------
+    cases
+        By the digests of their scans.
+    neighbours
+        As of `labelled_slice`.
+    most
+        How many at most, and 32 MB in all.
+    """
+    queues = [
+        [(case, case.patient or key, index) for index in nearest_first(case)]
+        for key, case in cases.items()
+        if not case.validation
+    ]
+    # One of each case by turns.
+    in_turn = (one for turn in zip_longest(*queues) for one in turn if one is not None)
+    taken: list[UnlabelledSlice] = []
+    held = 0
+    for case, patient, index in islice(in_turn, most):
+        image = _image(case, index, neighbours)
+        held += image.nbytes
+        if held > _UNLABELLED_BYTES:
+            break
+        volume = case.volume
+        taken.append(UnlabelledSlice(image, volume.intensity, volume.pixel_spacing, patient))
+    return tuple(taken)
+
+
+def nearest_first(case: Case) -> list[int]:
+    """Return the slices that nobody touched, nearest to those that somebody did first.
+
+    None where nobody touched any. Of slices equally near, the lower one is first.
+    """
+    touched = case.slices_with(SliceStatus.EDITED, SliceStatus.ACCEPTED)
+    if not touched:
+        return []
+    rest = case.slices_with(SliceStatus.UNTOUCHED)
+    return sorted(rest, key=lambda index: min(abs(index - one) for one in touched))
+
+
+def _image(case: Case, index: int, neighbours: int) -> NDArray[np.generic]:
+    """Return a slice as (C, H, W); without neighbours a view of the scan, which never changes."""
+    if neighbours or case.volume.channels > 1:
+        return neighbourhood(case.volume, index, neighbours)
+    slices = case.volume.slices()
+    return slices[index : index + 1]
 
 
 def training_weights(provenance: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -33,7 +33,7 @@ class TrainingConfig:
     turned
         Share of crops turned by one, two or three quarter turns, where scans come in any position.
     mixed_precision
-        Compute the network in bfloat16 where that loses nothing (autocast); weights, losses and
+        Compute the network in 16 bits where that loses nothing (autocast); weights, losses and
         the optimiser stay in float32. Faster on processors and GPUs that know the type.
     centred
         Crops lie at the middle of the slice, give or take a 24th of their side, instead of on

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from napari_crii.errors import TrainingError
 from napari_crii.preprocessing import Preprocessing
-from napari_crii.snapshot import LabelledSlice
+from napari_crii.snapshot import LabelledSlice, UnlabelledSlice
 from napari_crii.volume import Volume
 
 
@@ -100,6 +100,18 @@ def from_snapshot(
         shape = (image.shape[1], image.shape[2])
         label, weight = targets(item.labels, item.weights, shape, classes)
         result.append(TrainingSlice(image, label, weight, item.patient, item.replay))
+    return result
+
+
+def unlabelled_of(slices: Iterable[UnlabelledSlice], recipe: Preprocessing) -> list[TrainingSlice]:
+    """Return the slices of a snapshot that nobody annotated, normalised, with weight 0."""
+    result = []
+    for item in slices:
+        stats = item.stats if recipe.scope == "volume" else None
+        image = torch.from_numpy(recipe.prepare(item.image, stats, item.pixel_spacing))
+        label = torch.zeros(image.shape[1:], dtype=torch.int64)
+        weight = torch.zeros(image.shape[1:])
+        result.append(TrainingSlice(image, label, weight, item.patient))
     return result
 
 

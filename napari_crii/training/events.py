@@ -27,6 +27,22 @@ class Stepped:
 
 
 @dataclass(frozen=True)
+class Checked:
+    """The averaged weights were judged after `step` steps: mean Dice on so many check slices."""
+
+    step: int
+    dice: float
+    slices: int
+
+
+@dataclass(frozen=True)
+class Remarked:
+    """Something happened on the way that a user should know, in one sentence."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Finished:
     """The run is over; the network holds the averaged weights, or its old ones if it failed."""
 
@@ -35,7 +51,7 @@ class Finished:
     message: str = ""
 
 
-Event = Stepped | Finished
+Event = Stepped | Checked | Remarked | Finished
 
 
 def steps_of(events: Iterable[Event]) -> Iterator[Stepped]:
@@ -49,5 +65,5 @@ def steps_of(events: Iterable[Event]) -> Iterator[Stepped]:
     for event in events:
         if isinstance(event, Stepped):
             yield event
-        elif event.reason is FinishReason.FAILED:
+        elif isinstance(event, Finished) and event.reason is FinishReason.FAILED:
             raise TrainingError(event.message)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from napari_crii.device import grad_scaler, is_out_of_memory, release_memory, yield_now
 from napari_crii.networks import CRIINet, seeded
 from napari_crii.training.config import TrainingConfig
 from napari_crii.training.data import TrainingSlice
-from napari_crii.training.events import Event, Finished, FinishReason, Stepped
+from napari_crii.training.events import Event, Finished, FinishReason, Remarked, Stepped
+from napari_crii.training.guard import Guard, norm
+from napari_crii.training.ladder import LastGood, Rung
 from napari_crii.training.objectives import CoarseRefined, Objective, Step
 from napari_crii.training.streams import Batch, StreamSampler, require_slices
 
 _LONGEST_GRADIENT = 5.0
+# Where nothing is scaled the scale is 1.
+_SMALLEST_SCALE = 1.0
 
 
 def fit(
@@ -25,6 +30,7 @@ def fit(
     config: TrainingConfig,
     rng: np.random.Generator,
     stop: Callable[[], bool] = lambda: False,
+    wanted: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
     """Train `network` in place; at the end it holds the averaged (EMA) weights.
 
@@ -40,12 +46,16 @@ def fit(
         The only source of randomness: the same one gives the same weights on one device.
     stop
         Asked before each step; when it returns True the run ends with what was learnt.
+    wanted
+        Asked before and within each step; while it returns True the run waits.
 
     Yields
     ------
     Event
-        `Stepped` after each step, `Finished` last. A loss that is not finite ends the run with
-        reason ``failed`` and the weights that the network came with.
+        `Stepped` after each step, `Finished` last. Where memory runs out, the step is taken again
+        with fewer or smaller crops, and `Remarked` says so. A loss or weights that are not finite
+        or explode, and memory that is too small for any crop, end the run with reason ``failed``
+        and the weights that the network came with.
 
     Raises
     ------
@@ -53,9 +63,19 @@ def fit(
         If nothing is annotated, slices and network differ in channels, or a weighted label is
         not a class.
     """
+    yield from learner_of(network, data, config, rng).run(stop, wanted)
+
+
+def learner_of(
+    network: CRIINet,
+    data: Sequence[TrainingSlice],
+    config: TrainingConfig,
+    rng: np.random.Generator,
+) -> Learner:
+    """Return what `fit` runs, with the same errors."""
     require_slices(data, network.config.in_channels, network.config.classes)
     objective = CoarseRefined(config.method, network.config.classes, config.mirror_axes)
-    yield from Learner(network, objective, StreamSampler(data, config, rng), config, rng).run(stop)
+    return Learner(network, objective, StreamSampler(data, config, rng), config, rng)
 
 
 class Learner:
@@ -85,30 +105,74 @@ class Learner:
         self._config = config
         self._rng = rng
         self._step = _Step(network, self.average, objective, config)
+        self._rung = Rung(config.batch, config.crop)
 
-    def run(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+    def run(
+        self,
+        stop: Callable[[], bool] = lambda: False,
+        wanted: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Event]:
         """Take every step; yields and ends as `fit` does."""
         before = copy.deepcopy(self.network.state_dict())
-        config, network, average = self._config, self.network, self.average
-        network.train()
-        reason, message, done = FinishReason.COMPLETED, "", 0
-        for index in range(config.iterations):
+        self._good = LastGood([*self.network.parameters(), *self.average.parameters()])
+        guard = Guard(self.network.parameters())
+        self.network.train()
+        fault, done = "", 0
+        while done < self._config.iterations:
+            yield_now(wanted)
             if stop():
-                reason = FinishReason.STOPPED
                 break
-            loss = self._step(self._sampler.draw(), index, seed=int(self._rng.integers(2**62)))
-            if not np.isfinite(loss):
-                reason = FinishReason.FAILED
-                message = f"the loss or its gradient became {loss} at step {index + 1}"
+            loss = self._taken(done, wanted)
+            if loss is None:
+                if (fault := self._step_down()) != "":
+                    break
+                yield Remarked(f"Memory ran out; learning goes on with {self._rung.words}.")
+                continue
+            if (fault := guard.fault(done + 1, loss)) != "":
                 break
-            done = index + 1
-            _follow(average, network, min(config.ema_decay, (1 + index) / (10 + index)))
-            yield Stepped(done, config.iterations, loss)
-        if not all(bool(torch.isfinite(p).all()) for p in average.parameters()):
-            reason, message = FinishReason.FAILED, "the weights are no longer finite numbers"
-        network.load_state_dict(before if reason is FinishReason.FAILED else average.state_dict())
+            done += 1
+            self._keep(done)
+            yield Stepped(done, self._config.iterations, loss)
+        yield self._ended(before, done, fault)
+
+    def _taken(self, index: int, wanted: Callable[[], bool]) -> float | None:
+        """Take a step and return its loss; None if memory ran out, the weights as before it."""
+        try:
+            batch = self._sampler.draw()
+            return self._step(batch, index, int(self._rng.integers(2**62)), wanted)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+        # Only past the clause above does nobody refer to what the step had computed.
+        self._step.give_up()
+        self._good.restore()
+        return None
+
+    def _step_down(self) -> str:
+        """Take less at once from here on; return in words why that is no longer possible."""
+        below = self._rung.below()
+        if below is None:
+            return f"memory ran out even with {self._rung.words}: close other programs, try again"
+        self._rung = below
+        self._sampler.shrink(below)
+        return ""
+
+    def _keep(self, done: int) -> None:
+        """Let the average follow a good step, and remember both."""
+        _follow(self.average, self.network, min(self._config.ema_decay, done / (9 + done)))
+        self._good.keep()
+
+    def _ended(self, before: Mapping[str, Tensor], done: int, fault: str) -> Finished:
+        """Leave the network with the average, or as it came if there was a fault."""
+        network, average = self.network, self.average
+        if not fault and not np.isfinite(norm(list(average.parameters()))):
+            fault = "the weights are no longer finite numbers"
+        network.load_state_dict(before if fault else average.state_dict())
         network.eval()
-        yield Finished(reason, done, message)
+        if fault:
+            return Finished(FinishReason.FAILED, done, fault)
+        whole = done == self._config.iterations
+        return Finished(FinishReason.COMPLETED if whole else FinishReason.STOPPED, done)
 
 
 class _Step:
@@ -122,11 +186,13 @@ class _Step:
         self._objective = objective
         self._config = config
         self._device = next(network.parameters()).device
+        self._scaler = grad_scaler(self._device, config.mixed_precision)
+        self._updating = False
         self._optimiser = torch.optim.AdamW(
             network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
 
-    def __call__(self, batch: Batch, index: int, seed: int) -> float:
+    def __call__(self, batch: Batch, index: int, seed: int, wanted: Callable[[], bool]) -> float:
         """Take the step and return the loss; a non-finite loss or gradient changes nothing."""
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate(index, self._config)
@@ -142,13 +208,28 @@ class _Step:
         value = float(loss.detach())
         if not np.isfinite(value):
             return value
+        yield_now(wanted)
         self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self._scaler.unscale_(self._optimiser)
         norm = float(torch.nn.utils.clip_grad_norm_(self._network.parameters(), _LONGEST_GRADIENT))
-        if not np.isfinite(norm):
+        # A gradient beyond float16 is no fault: the scaler leaves the step out and scales less.
+        if not np.isfinite(norm) and self._scaler.get_scale() <= _SMALLEST_SCALE:
             return norm
-        self._optimiser.step()
+        self._updating = True
+        self._scaler.step(self._optimiser)
+        self._scaler.update()
+        self._updating = False
         return value
+
+    def give_up(self) -> None:
+        """Let go of what a step that was cut short has left."""
+        self._optimiser.zero_grad(set_to_none=True)
+        if self._updating:
+            # Some moments know of this step and some do not.
+            self._optimiser.state.clear()
+            self._updating = False
+        release_memory(self._device)
 
 
 def learning_rate(index: int, config: TrainingConfig) -> float:

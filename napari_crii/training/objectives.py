@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from napari_crii.device import autocast, laid_out
 from napari_crii.losses import (
     DescriptorMemory,
     agreement_weight,
@@ -42,7 +43,7 @@ class Step:
     progress
         Share of the run that is done, 0 to 1.
     mixed_precision
-        Whether passes through networks may compute in bfloat16.
+        Whether passes through networks may compute in 16 bits.
     """
 
     student: Any
@@ -52,11 +53,9 @@ class Step:
     mixed_precision: bool = False
 
     def passed(self, function: Callable[..., Result], *images: Tensor, **settings: Any) -> Result:
-        """Pass images (channels last) through a network; every tensor returned is float32."""
-        device = images[0].device.type
-        last = (image.contiguous(memory_format=torch.channels_last) for image in images)
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=self.mixed_precision):
-            result = function(*last, **settings)
+        """Pass images through a network; every tensor returned is float32."""
+        with autocast(images[0].device, self.mixed_precision):
+            result = function(*map(laid_out, images), **settings)
         floats: Result = _floats(result)
         return floats
 

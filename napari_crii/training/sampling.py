@@ -33,7 +33,7 @@ class BatchSampler:
         config: TrainingConfig,
         rng: np.random.Generator,
     ) -> None:
-        self._config = config
+        self.config = config
         self._rng = rng
         self._noise = torch.Generator().manual_seed(int(rng.integers(2**31)))
         data = [s for s in data if bool((s.weight > 0).any())]
@@ -43,48 +43,48 @@ class BatchSampler:
 
     def draw(self) -> Batch:
         """Return images (B, C, S, S), labels (B, S, S) and weights (B, S, S)."""
-        crops = [self._crop(self._pick(i)) for i in range(self._config.batch)]
+        crops = [self._crop(self._pick(i)) for i in range(self.config.batch)]
         images, labels, weights = zip(*crops, strict=True)
         return torch.stack(images), torch.stack(labels), torch.stack(weights)
 
     def _pick(self, position: int) -> TrainingSlice:
-        replay = self._replay and position < round(self._config.batch * self._config.replay)
+        replay = self._replay and position < round(self.config.batch * self.config.replay)
         pool = self._replay if replay else self._fresh
         return pool[int(self._rng.integers(len(pool)))]
 
     def _crop(self, item: TrainingSlice) -> tuple[Tensor, Tensor, Tensor]:
         center = self._center(item)
-        if not self._config.strong:
-            weak = draw_weak_placement(self._rng, center, self._config.mirror_axes)
-            return crop(item, weak, self._config.crop)
+        if not self.config.strong:
+            weak = draw_weak_placement(self._rng, center, self.config.mirror_axes)
+            return crop(item, weak, self.config.crop)
         placement = draw_placement(
-            self._rng, center, self._config.mirror_axes, turned=self._config.turned
+            self._rng, center, self.config.mirror_axes, turned=self.config.turned
         )
-        image, label, weight = crop(item, placement, self._config.crop)
+        image, label, weight = crop(item, placement, self.config.crop)
         return adjust(image, draw_photometry(self._rng), self._noise), label, weight
 
     def anywhere(self, item: TrainingSlice) -> tuple[float, float]:
         """Return the centre of a crop anywhere in a slice, or near its middle if so configured."""
         shape = np.array(item.label.shape, dtype=float)
-        if self._config.centred:
-            reach = self._config.crop / _CENTRED_SLACK
+        if self.config.centred:
+            reach = self.config.crop / _CENTRED_SLACK
             point = (shape - 1) / 2 + self._rng.uniform(-reach, reach, 2)
         else:
-            inner = np.minimum(self._config.crop, shape) / 2
+            inner = np.minimum(self.config.crop, shape) / 2
             point = self._rng.uniform(inner, shape - inner)
         return float(point[0]), float(point[1])
 
     def _center(self, item: TrainingSlice) -> tuple[float, float]:
         """Return a point near foreground, or anywhere annotated, from where a crop sees it."""
-        if self._config.centred:
+        if self.config.centred:
             return self.anywhere(item)
         foreground, (first, last) = self._places[item]
         shape = np.array(item.label.shape, dtype=float)
-        inner = np.minimum(self._config.crop, shape) / 2
-        slack = self._config.crop / 8
+        inner = np.minimum(self.config.crop, shape) / 2
+        slack = self.config.crop / 8
         low, high = inner - slack, shape - inner + slack
-        if len(foreground) and self._rng.random() < self._config.focus:
-            reach = self._config.crop / 4
+        if len(foreground) and self._rng.random() < self.config.focus:
+            reach = self.config.crop / 4
             point = foreground[int(self._rng.integers(len(foreground)))].astype(float)
             point += self._rng.uniform(-reach, reach, 2)
         else:

@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_crii.device import moved
 from napari_crii.errors import TrainingError
 from napari_crii.training.augmentation import adjust, crop, draw_photometry, draw_placement
 from napari_crii.training.config import TrainingConfig
 from napari_crii.training.data import TrainingSlice
+from napari_crii.training.ladder import Rung
 from napari_crii.training.sampling import BatchSampler
 
 
@@ -91,6 +93,11 @@ class StreamSampler:
         self._pool = [s for s in data if bool((s.weight < _SAID).any())] if wanted else []
         self._noise = torch.Generator().manual_seed(int(self._rng.integers(2**31)))
 
+    def shrink(self, rung: Rung) -> None:
+        """Draw fewer or smaller crops from here on."""
+        self._config = replace(self._config, batch=rung.batch, crop=rung.crop)
+        self._labelled.config = self._config
+
     def draw(self) -> Batch:
         """Return the next batch."""
         labelled = Labelled(*self._labelled.draw())
@@ -145,4 +152,4 @@ def without_labels(data: Sequence[TrainingSlice]) -> list[TrainingSlice]:
 
 
 def _moved(part: _Part, device: torch.device) -> _Part:
-    return type(part)(**{name: tensor.to(device) for name, tensor in vars(part).items()})
+    return type(part)(**{name: moved(tensor, device) for name, tensor in vars(part).items()})

@@ -7,45 +7,62 @@ replayed in half of each batch. New weights are refused if they lose on the chec
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.special import stdtrit
 
 from napari_crii.checkpoint import Checkpoint, save_checkpoint, serialise
-from napari_crii.metrics import dice
+from napari_crii.device import half_pays, is_out_of_memory, to_cpu
+from napari_crii.errors import TrainingError
+from napari_crii.preprocessing import Preprocessing
 from napari_crii.snapshot import Snapshot
 from napari_crii.training.config import TrainingConfig
-from napari_crii.training.data import TrainingSlice, from_snapshot
-from napari_crii.training.events import Event, Finished, FinishReason
-from napari_crii.training.fit import fit
+from napari_crii.training.data import from_snapshot, unlabelled_of
+from napari_crii.training.events import Checked, Event, Finished, FinishReason, Stepped
+from napari_crii.training.fit import learner_of
+from napari_crii.training.guard import norm
+from napari_crii.training.judging import MINIMUM_CHECK_SLICES, Judge, loses
+from napari_crii.training.method import MethodConfig, preset
 
-MINIMUM_CHECK_SLICES = 3
-TOLERATED_LOSS = 0.005
-_CONFIDENCE = 0.9
+REFUSED = "refused"
+NO_MEMORY = "Memory ran out: close other programs, then learn again."
 
 
 @dataclass(frozen=True)
 class TickConfig:
-    """Settings of a tick; fields as in `TrainingConfig`."""
+    """Settings of a tick; fields as in `TrainingConfig`.
+
+    Attributes
+    ----------
+    preset
+        Name of a preset of the method: ``sup`` learns from what humans said and nothing else.
+    """
 
     iterations: int = 60
     learning_rate: float = 2e-4
     batch: int = 8
     crop: int = 128
     seed: int = 0
+    preset: str = "sup"
 
-    def with_overrides(self, iterations: int = 0, learning_rate: float = 0.0) -> TickConfig:
-        """Return these settings, with those replaced that are not 0."""
+    def with_overrides(
+        self, iterations: int = 0, learning_rate: float = 0.0, preset: str = ""
+    ) -> TickConfig:
+        """Return these settings, with those replaced that are neither 0 nor empty."""
         return replace(
             self,
             iterations=iterations or self.iterations,
             learning_rate=learning_rate or self.learning_rate,
+            preset=preset or self.preset,
         )
+
+    @property
+    def method(self) -> MethodConfig:
+        """The settings of the preset; raises `TrainingError` if there is none of that name."""
+        return preset(self.preset)
 
     def training(self, mirror_axes: tuple[int, ...]) -> TrainingConfig:
         """Return the settings of the run, for crops that may be mirrored along these axes."""
@@ -57,6 +74,7 @@ class TickConfig:
             warmup=10,
             focus=0.75,
             mirror_axes=mirror_axes,
+            method=self.method,
         )
 
 
@@ -77,11 +95,18 @@ class TickResult:
         The new weights, or None where there is nothing to publish.
     message
         One sentence for the user.
+    before, after
+        Mean Dice on the check slices with the old and the new weights; -1 where there are none.
+    check_slices
+        How many check slices there are.
     """
 
     reason: str
     checkpoint: Checkpoint | None
     message: str
+    before: float = -1.0
+    after: float = -1.0
+    check_slices: int = 0
 
 
 def run_tick(
@@ -89,30 +114,99 @@ def run_tick(
     snapshot: Snapshot,
     config: TickConfig,
     stop: Callable[[], bool] = lambda: False,
+    wanted: Callable[[], bool] = lambda: False,
+    device: torch.device | str = "cpu",
 ) -> Iterator[Event | TickResult]:
-    """Fine-tune a copy of a checkpoint; yields `fit`'s events, last a `TickResult`.
+    """Fine-tune a copy of a checkpoint.
+
+    Parameters
+    ----------
+    snapshot
+        What to learn from and judge by. Its unlabelled slices are learnt from if the preset does.
+    stop, wanted
+        As of `fit`.
+    device
+        Where to learn; the result comes back to the CPU.
+
+    Yields
+    ------
+    Event or TickResult
+        `fit`'s events, and `Checked` before, on the way and after, where there are check slices;
+        last a `TickResult`, of reason ``failed`` if memory runs out.
 
     Raises
     ------
     TrainingError
-        If the snapshot holds nothing to learn from, or does not fit the checkpoint.
+        If the snapshot holds nothing to learn from, or does not fit the checkpoint, or there is
+        no such preset.
     """
-    classes = len(checkpoint.classes) + 1
-    recipe = checkpoint.preprocessing
-    data = from_snapshot(snapshot.training, recipe, classes)
-    network = copy.deepcopy(checkpoint.network)
+    try:
+        yield from _Tick(checkpoint, snapshot, config, torch.device(device)).run(stop, wanted)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        yield TickResult(FinishReason.FAILED, None, NO_MEMORY)
+
+
+class _Tick:
+    """One run of `run_tick`."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, snapshot: Snapshot, config: TickConfig, device: torch.device
+    ) -> None:
+        recipe, classes = checkpoint.preprocessing, len(checkpoint.classes) + 1
+        settings = _settings(config, recipe, device)
+        data = from_snapshot(snapshot.training, recipe, classes)
+        self._slices = len(data)
+        if settings.method.unlabelled:
+            data += unlabelled_of(snapshot.unlabelled, recipe)
+        check = from_snapshot(snapshot.validation, recipe, classes)
+        self._old = checkpoint
+        self._network = copy.deepcopy(checkpoint.network).to(device)
+        self._judge = Judge(check, classes, device)
+        self._iterations = config.iterations
+        self._learner = learner_of(
+            self._network, data, settings, np.random.default_rng(config.seed)
+        )
+
+    def run(
+        self, stop: Callable[[], bool], wanted: Callable[[], bool]
+    ) -> Iterator[Event | TickResult]:
+        before = self._judge.scores(self._learner.average)
+        if before:
+            yield self._checked(0, before)
+        due = self._judge.steps(self._iterations)
+        for event in self._learner.run(stop, wanted):
+            yield event
+            if isinstance(event, Stepped) and event.step in due:
+                yield self._checked(event.step, self._judge.scores(self._learner.average))
+            if isinstance(event, Finished):
+                yield from self._ended(event, before)
+
+    def _ended(self, end: Finished, before: list[float]) -> Iterator[Event | TickResult]:
+        if end.reason is not FinishReason.COMPLETED:
+            words = f"Learning failed: {end.message}." if end.message else ""
+            yield TickResult(end.reason, None, words, check_slices=len(before))
+            return
+        after = self._judge.scores(self._network)
+        if after:
+            yield self._checked(end.steps, after)
+        yield _judged(self._tuned(), before, after)
+
+    def _checked(self, step: int, scores: list[float]) -> Checked:
+        return Checked(step, float(np.mean(scores)), len(scores))
+
+    def _tuned(self) -> Checkpoint:
+        old = self._old
+        facts = {**old.provenance, "parent": old.digest, "slices": self._slices}
+        return replace(old, network=to_cpu(self._network), provenance=facts, digest="")
+
+
+def _settings(config: TickConfig, recipe: Preprocessing, device: torch.device) -> TrainingConfig:
+    """Return the settings of the run on a device, for scans of a recipe."""
     settings = config.training(recipe.mirror_axes)
-    end = Finished(FinishReason.FAILED, 0, "the run did not end")
-    for event in fit(network, data, settings, np.random.default_rng(config.seed), stop):
-        yield event
-        if isinstance(event, Finished):
-            end = event
-    if end.reason is not FinishReason.COMPLETED:
-        yield TickResult(end.reason, None, end.message)
-        return
-    provenance = {**checkpoint.provenance, "parent": checkpoint.digest, "slices": len(data)}
-    tuned = replace(checkpoint, network=network, provenance=provenance, digest="")
-    yield _judged(checkpoint, tuned, from_snapshot(snapshot.validation, recipe, classes))
+    method = replace(settings.method, largest_component=recipe.one_object)
+    return replace(settings, method=method, mixed_precision=half_pays(device))
 
 
 def publish(checkpoint: Checkpoint, folder: Path) -> Path:
@@ -120,9 +214,13 @@ def publish(checkpoint: Checkpoint, folder: Path) -> Path:
 
     Raises
     ------
+    TrainingError
+        If its weights are not finite numbers.
     WriteError
         If the folder cannot be written.
     """
+    if not np.isfinite(norm(list(checkpoint.network.parameters()))):
+        raise TrainingError("the new weights are not finite numbers and are not published")
     _, info = serialise(checkpoint)
     path = folder / f"crii-{info.digest[:16]}.safetensors"
     if not path.exists():
@@ -130,40 +228,17 @@ def publish(checkpoint: Checkpoint, folder: Path) -> Path:
     return path
 
 
-def loses(before: Sequence[float], after: Sequence[float]) -> bool:
-    """Whether it is shown, one-sided at 90 %, that more than half a Dice point was lost.
-
-    Parameters
-    ----------
-    before, after
-        Dice of the same check slices, at least two, under the old and the new weights.
-    """
-    change = np.asarray(after, dtype=float) - np.asarray(before, dtype=float)
-    error = float(change.std(ddof=1)) / math.sqrt(len(change))
-    # Student's t: with three slices the normal quantile would refuse too easily.
-    quantile = float(stdtrit(len(change) - 1, _CONFIDENCE))
-    return float(change.mean()) + quantile * error < -TOLERATED_LOSS
-
-
-def _judged(old: Checkpoint, new: Checkpoint, check: Sequence[TrainingSlice]) -> TickResult:
-    if len(check) < MINIMUM_CHECK_SLICES:
-        return TickResult(
-            FinishReason.COMPLETED,
-            new,
-            f"Not checked: {len(check)} of the {MINIMUM_CHECK_SLICES} check slices that "
-            "this needs are there.",
-        )
-    before, after = ([_slice_dice(c, s) for s in check] for c in (old, new))
-    figures = f"Dice {np.mean(before):.2f} -> {np.mean(after):.2f} on {len(check)} check slices."
-    if loses(before, after):
-        return TickResult("refused", None, f"The update made proposals worse: {figures}")
-    return TickResult(FinishReason.COMPLETED, new, figures)
-
-
-def _slice_dice(checkpoint: Checkpoint, item: TrainingSlice) -> float:
-    """Return the mean Dice of the foreground classes where a human vouches."""
-    with torch.inference_mode():
-        labels = checkpoint.network(item.image[None]).refined.argmax(dim=1)[0]
-    said = (item.weight > 0).numpy()
-    predicted, truth = labels.numpy()[said], item.label.numpy()[said]
-    return float(np.mean([dice(predicted == c.id, truth == c.id) for c in checkpoint.classes]))
+def _judged(new: Checkpoint, before: list[float], after: list[float]) -> TickResult:
+    """Say whether new weights may be published, from the Dice of every check slice."""
+    count, needed = len(before), MINIMUM_CHECK_SLICES
+    if not count:
+        words = f"Not checked: 0 of the {needed} check slices that this needs are there."
+        return TickResult(FinishReason.COMPLETED, new, words)
+    old, tuned = float(np.mean(before)), float(np.mean(after))
+    figures = f"Dice {old:.2f} -> {tuned:.2f} on"
+    if count >= needed and loses(before, after):
+        words = f"The update made proposals worse: {figures} {count} check slices."
+        return TickResult(REFUSED, None, words, old, tuned, count)
+    few = "" if count >= needed else f" of the {needed}"
+    words = f"{figures} {count}{few} check slices{' that a verdict needs' if few else ''}."
+    return TickResult(FinishReason.COMPLETED, new, words, old, tuned, count)

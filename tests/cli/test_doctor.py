@@ -65,3 +65,19 @@ def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     usage = _ntuple_diskusage(10, 9, 1)
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: usage)
     assert "make room" in doctor._disk().text
+
+
+def test_the_selftest_prints_its_figures(as_json) -> None:
+    found = as_json("doctor", "--selftest")
+    assert [one["name"] for one in found] == ["torch", "16 bits", "memory", "yielding"]
+    assert all(one["ok"] for one in found), found
+    figures = {one["name"]: one["text"] for one in found}
+    assert "of labels as in float32" in figures["16 bits"]
+    assert figures["memory"].startswith("2 steps down, then 3 of 3 steps done")
+    assert "with 0 steps taken meanwhile" in figures["yielding"]
+
+
+def test_a_device_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAPARI_CRII_DEVICE", "abacus")
+    assert not doctor._torch().ok
+    assert "abacus" in doctor._torch().text

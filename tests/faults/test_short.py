@@ -29,5 +29,19 @@ def test_malformed_input_is_refused_in_words_or_read_right():
     assert bad_cases(f4.check, range(0, len(f4.PLAN), 2)) == []
 
 
+@linux
+def test_learning_and_proposing_go_on_with_less_memory():
+    from tests.faults import f6
+
+    assert bad_cases(f6.check, (*range(0, 32, 4), *range(2, 18, 4), 1, 3)) == []
+
+
+@linux
+def test_a_run_that_goes_wrong_is_rolled_back_and_publishes_nothing():
+    from tests.faults import f7
+
+    assert bad_cases(f7.check, (*range(4), *range(5, 9), 9)) == []
+
+
 def test_volumes_keep_voxels_and_place_through_every_format():
     assert bad_cases(f5.check, range(100)) == []

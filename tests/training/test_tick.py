@@ -12,9 +12,20 @@ from scipy import stats
 from napari_crii.checkpoint import Checkpoint, load_checkpoint
 from napari_crii.errors import TrainingError
 from napari_crii.metrics import dice
-from napari_crii.snapshot import LabelledSlice, Snapshot
-from napari_crii.training import Finished, FinishReason, Stepped, TrainingConfig, TrainingSlice, fit
-from napari_crii.training.tick import FIRST_RUN, TickConfig, TickResult, loses, publish, run_tick
+from napari_crii.phantom import make_phantom
+from napari_crii.session import Session
+from napari_crii.snapshot import LabelledSlice, Snapshot, UnlabelledSlice
+from napari_crii.training import (
+    Checked,
+    Finished,
+    FinishReason,
+    Stepped,
+    TrainingConfig,
+    TrainingSlice,
+    fit,
+)
+from napari_crii.training.judging import Judge, loses
+from napari_crii.training.tick import FIRST_RUN, TickConfig, TickResult, publish, run_tick
 from napari_crii.volume import IntensityStats
 from tests.factories import disc_slice, small_checkpoint, small_network
 
@@ -85,6 +96,9 @@ def test_a_tick_improves_the_corrected_slice_and_forgets_nothing(
     assert after[0] > before[0] + 0.05
     assert np.mean(after[1:]) > np.mean(before[1:]) - 0.01
     assert "5 check slices" in result.message
+    assert result.check_slices == 5
+    assert result.before == pytest.approx(np.mean(before[1:]), abs=0.02)
+    assert result.after == pytest.approx(np.mean(after[1:]), abs=0.02)
 
 
 def test_a_tick_leaves_the_checkpoint_it_starts_from_as_it_is(rng: np.random.Generator) -> None:
@@ -108,13 +122,115 @@ def test_a_stopped_tick_publishes_nothing(rng: np.random.Generator) -> None:
     assert events[-1].checkpoint is None
 
 
-def test_below_three_check_slices_it_says_that_nothing_was_checked(
-    rng: np.random.Generator,
+@pytest.mark.parametrize("count", [0, 2])
+def test_below_three_check_slices_it_publishes_and_says_that_they_are_too_few(
+    count: int, rng: np.random.Generator
 ) -> None:
-    checks = tuple(frozen(disc_slice(rng), validation=True) for _ in range(2))
+    checks = tuple(frozen(disc_slice(rng), validation=True) for _ in range(count))
     result = result_of(small_checkpoint(), Snapshot((frozen(disc_slice(rng)), *checks)), BRIEF)
     assert result.checkpoint is not None
-    assert "2 of the 3 check slices" in result.message
+    assert f"{count} of the 3 check slices" in result.message
+    assert result.check_slices == count
+    assert (result.before, result.after) == (-1, -1) or count
+
+
+def test_weights_are_checked_before_on_the_way_and_after(rng: np.random.Generator) -> None:
+    checks = tuple(frozen(disc_slice(rng), validation=True) for _ in range(3))
+    snapshot = Snapshot((frozen(disc_slice(rng)), *checks))
+    config = TickConfig(iterations=10, batch=2, crop=48)
+    events = list(run_tick(small_checkpoint(), snapshot, config))
+    found = [event for event in events if isinstance(event, Checked)]
+    assert [(event.step, event.slices) for event in found] == [
+        (step, 3) for step in (0, 2, 4, 6, 8, 10)
+    ]
+    result = events[-1]
+    assert isinstance(result, TickResult)
+    assert (found[0].dice, found[-1].dice) == (result.before, result.after)
+    plain = result_of(small_checkpoint(), replace(snapshot, slices=snapshot.slices[:1]), config)
+    assert plain.checkpoint is not None
+    assert result.checkpoint is not None
+    pairs = zip(
+        plain.checkpoint.network.parameters(), result.checkpoint.network.parameters(), strict=True
+    )
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize(
+    ("slices", "often"), [(0, 0), (1, 4), (16, 4), (17, 3), (32, 2), (64, 1), (65, 0)]
+)
+def test_many_check_slices_are_checked_less_often_on_the_way(slices: int, often: int) -> None:
+    item = disc_slice(np.random.default_rng(0))
+    steps = Judge([item] * slices, 2, torch.device("cpu")).steps(60)
+    assert len(steps) == often
+    assert steps <= set(range(1, 60))
+
+
+def test_plus_learns_from_untouched_slices_of_a_phantom_and_what_was_said_overrides() -> None:
+    volume, mask = make_phantom((6, 48, 56))
+    session = Session(small_checkpoint(classes=3).classes)
+    case = session.open(volume)
+    for index in (2, 3):
+        case.seed(index, mask[index])
+    snapshot = session.snapshot()
+    assert len(snapshot.unlabelled) == 4
+    start = small_checkpoint(classes=3)
+    found = {}
+    for name in ("sup", "faithful", "plus"):
+        config = TickConfig(iterations=6, batch=2, crop=32, preset=name)
+        result = result_of(start, snapshot, config)
+        assert result.checkpoint is not None, result.message
+        assert result.checkpoint.provenance["slices"] == 2
+        found[name] = [p.detach() for p in result.checkpoint.network.parameters()]
+        alone = result_of(start, replace(snapshot, unlabelled=()), config)
+        assert alone.checkpoint is not None
+        same = [
+            torch.equal(a, b)
+            for a, b in zip(found[name], alone.checkpoint.network.parameters(), strict=True)
+        ]
+        assert all(same) == (name == "sup")
+    for name in ("faithful", "plus"):
+        assert not all(torch.equal(a, b) for a, b in zip(found["sup"], found[name], strict=True))
+
+
+def test_an_unknown_preset_is_refused(rng: np.random.Generator) -> None:
+    config = replace(BRIEF, preset="sup2")
+    with pytest.raises(TrainingError, match="no preset 'sup2'"):
+        list(run_tick(small_checkpoint(), Snapshot((frozen(disc_slice(rng)),)), config))
+
+
+def test_unlabelled_slices_alone_are_nothing_to_learn_from(rng: np.random.Generator) -> None:
+    image = disc_slice(rng).image.numpy()
+    snapshot = Snapshot((), (UnlabelledSlice(image, IntensityStats.of(image)),))
+    with pytest.raises(TrainingError, match="nothing is annotated"):
+        list(run_tick(small_checkpoint(), snapshot, replace(BRIEF, preset="plus")))
+
+
+def test_memory_that_runs_out_while_judging_fails_in_words(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(self: Judge, network: object) -> list[float]:
+        raise MemoryError
+
+    monkeypatch.setattr(Judge, "scores", short)
+    result = result_of(small_checkpoint(), Snapshot((frozen(disc_slice(rng)),)), BRIEF)
+    assert (result.reason, result.checkpoint) == (FinishReason.FAILED, None)
+    assert result.message == "Memory ran out: close other programs, then learn again."
+
+
+def test_a_run_that_fails_says_so_in_a_sentence(rng: np.random.Generator) -> None:
+    config = replace(BRIEF, learning_rate=1.0, iterations=40)
+    result = result_of(small_checkpoint(), Snapshot((frozen(disc_slice(rng)),)), config)
+    assert (result.reason, result.checkpoint) == (FinishReason.FAILED, None)
+    assert result.message.startswith("Learning failed: the weights grew to ")
+
+
+def test_weights_that_are_no_numbers_are_never_published(tmp_path: Path) -> None:
+    checkpoint = small_checkpoint()
+    with torch.no_grad():
+        checkpoint.network.coarse_head.weight[0, 0] = float("inf")
+    with pytest.raises(TrainingError, match="not finite"):
+        publish(checkpoint, tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_weights_that_lose_on_the_check_slices_are_refused(
@@ -180,4 +296,5 @@ def test_a_checkpoint_is_published_under_its_digest(tmp_path: Path) -> None:
 def test_zero_overrides_keep_the_settings_of_a_tick() -> None:
     assert TickConfig().with_overrides() == TickConfig()
     assert TickConfig().with_overrides(7, 0.5) == TickConfig(iterations=7, learning_rate=0.5)
+    assert TickConfig().with_overrides(preset="plus") == TickConfig(preset="plus")
     assert FIRST_RUN.with_overrides(7) == replace(FIRST_RUN, iterations=7)

@@ -1,0 +1,168 @@
+"""Where the network computes, and how it shares that place: precision, copies, threads, memory.
+
+The same calls serve CUDA, MPS and the CPU; what a place lacks is left out there.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import psutil
+import torch
+from torch import Tensor, nn
+
+from napari_crii.errors import DeviceError
+
+Network = TypeVar("Network", bound=nn.Module)
+
+# Names the device for every process of ours, over what is found.
+VARIABLE = "NAPARI_CRII_DEVICE"
+_KINDS = ("cuda", "mps", "cpu")
+_WAIT_SECONDS = 0.002
+_MEGABYTE = 1 << 20
+# How the allocators of torch and oneDNN say it where they raise no error of a kind of its own.
+_NO_ROOM = ("can't allocate memory", "not enough memory", "out of memory", "could not create a")
+
+
+def choose_device(wanted: str = "") -> torch.device:
+    """Return the device to compute on: the fastest kind there is, unless one is asked for.
+
+    Parameters
+    ----------
+    wanted
+        ``cuda``, ``cuda:1``, ``mps`` or ``cpu``; empty takes what the environment's
+        ``NAPARI_CRII_DEVICE`` names, and without that what is found.
+
+    Raises
+    ------
+    DeviceError
+        If what is asked for is no such name, or is not there.
+    """
+    name = wanted or os.environ.get(VARIABLE, "")
+    if not name:
+        return next(device for kind in _KINDS if _is_there(device := torch.device(kind)))
+    try:
+        device = torch.device(name)
+        known = device.type in _KINDS and _is_there(device)
+    except RuntimeError:
+        known = False
+    if not known:
+        raise DeviceError(f"there is no device '{name}' here: ask for cpu, or for none")
+    return device
+
+
+def _is_there(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return (device.index or 0) < torch.cuda.device_count()
+    return device.type == "cpu" or torch.backends.mps.is_available()
+
+
+def half_type(device: torch.device) -> torch.dtype | None:
+    """Return the 16-bit type that passes through networks may use there; None: there is none.
+
+    bfloat16 has the range of float32. CUDA without it takes float16, whose small gradients a
+    `GradScaler` must keep from vanishing.
+    """
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.float16
+    if device.type == "mps" and not torch.backends.mps.is_macos_or_newer(14, 0):
+        return None
+    return torch.bfloat16
+
+
+def half_pays(device: torch.device) -> bool:
+    """Whether computing in 16 bits is faster there; most processors only emulate it."""
+    return device.type != "cpu" and half_type(device) is not None
+
+
+def autocast(device: torch.device, wanted: bool) -> torch.autocast:
+    """Return the context in which a network computes, in 16 bits where wanted and possible."""
+    kind = half_type(device) if wanted else None
+    return torch.autocast(device.type, dtype=kind, enabled=kind is not None)
+
+
+def grad_scaler(device: torch.device, wanted: bool) -> torch.amp.GradScaler:
+    """Return what scales losses under `autocast`; it does nothing unless that is float16."""
+    scales = wanted and half_type(device) is torch.float16
+    return torch.amp.GradScaler(device.type, enabled=scales)
+
+
+def laid_out(image: Tensor) -> Tensor:
+    """Return images (B, C, H, W) in the memory order in which the device convolves fastest."""
+    # On MPS the backward pass of channels-last convolutions is many times slower.
+    if image.device.type == "mps":
+        return image.contiguous()
+    return image.contiguous(memory_format=torch.channels_last)
+
+
+def moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor on the device; copying to CUDA goes on while the processor does."""
+    if tensor.device == device:
+        return tensor
+    # Only from pinned memory does such a copy run beside other work.
+    pinned = device.type == "cuda" and tensor.device.type == "cpu"
+    return (tensor.pin_memory() if pinned else tensor).to(device, non_blocking=pinned)
+
+
+def yield_now(wanted: Callable[[], bool]) -> float:
+    """Wait while somebody else wants the device; return for how many seconds.
+
+    Work that was queued is finished first: on a GPU nothing of ours is in the way then.
+    """
+    if not wanted():
+        return 0.0
+    started = time.monotonic()
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.synchronize()
+    while wanted():
+        time.sleep(_WAIT_SECONDS)
+    return time.monotonic() - started
+
+
+def training_threads() -> int:
+    """Return how many threads training takes: one processor is left to the window.
+
+    Of two processors it takes both: at lowest priority that is faster by a third and more, and it
+    steps back all the same.
+    """
+    processors = _processors()
+    return max(min(2, processors), processors - 1)
+
+
+def _processors() -> int:
+    if psutil.LINUX or psutil.WINDOWS:
+        return len(psutil.Process().cpu_affinity())
+    return os.cpu_count() or 1
+
+
+def memory_mb(device: torch.device) -> float:
+    """Return the memory that this process took at most on CUDA, else what it holds, in MB."""
+    if device.type == "cuda":
+        return float(torch.cuda.max_memory_allocated(device)) / _MEGABYTE
+    return float(psutil.Process().memory_info().rss) / _MEGABYTE
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there was no memory left, in whatever words."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_ROOM)
+
+
+def release_memory(device: torch.device) -> None:
+    """Give back what nobody refers to any more."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+
+
+def to_cpu(network: Network) -> Network:
+    """Return a network on the processor, as it computes fastest there, in evaluation mode."""
+    network.to(device="cpu", memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network.eval()

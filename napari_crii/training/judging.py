@@ -1,0 +1,75 @@
+"""How weights are judged on slices that are never learnt from, and when new ones lose."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.special import stdtrit
+
+from napari_crii.metrics import dice
+from napari_crii.networks.segmenter import Segmenter
+from napari_crii.training.data import TrainingSlice
+
+MINIMUM_CHECK_SLICES = 3
+TOLERATED_LOSS = 0.005
+_CONFIDENCE = 0.9
+# On the way of a run at most this many slices are judged in all, so that it costs little.
+_ON_THE_WAY = 4
+_SLICES_ON_THE_WAY = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """The check slices of a run.
+
+    Attributes
+    ----------
+    slices
+        To judge by; there may be none.
+    classes
+        Number of classes, background included.
+    device
+        Where the networks are.
+    """
+
+    slices: Sequence[TrainingSlice]
+    classes: int
+    device: torch.device
+
+    def scores(self, network: Segmenter) -> list[float]:
+        """Return, for each slice, the mean Dice of the foreground classes where a human vouches."""
+        return [self._dice(network, item) for item in self.slices]
+
+    def steps(self, total: int) -> frozenset[int]:
+        """Return after which of `total` steps the weights are judged on the way."""
+        often = min(_ON_THE_WAY, _SLICES_ON_THE_WAY // max(1, len(self.slices)))
+        if not self.slices:
+            return frozenset()
+        return frozenset(total * part // (often + 1) for part in range(1, often + 1)) - {0, total}
+
+    def _dice(self, network: Segmenter, item: TrainingSlice) -> float:
+        with torch.inference_mode():
+            labels = network(item.image[None].to(self.device)).refined.argmax(dim=1)[0]
+        said = (item.weight > 0).numpy()
+        predicted, truth = labels.cpu().numpy()[said], item.label.numpy()[said]
+        found = [dice(predicted == k, truth == k) for k in range(1, self.classes)]
+        return float(np.mean(found))
+
+
+def loses(before: Sequence[float], after: Sequence[float]) -> bool:
+    """Whether it is shown, one-sided at 90 %, that more than half a Dice point was lost.
+
+    Parameters
+    ----------
+    before, after
+        Dice of the same check slices, at least two, under the old and the new weights.
+    """
+    change = np.asarray(after, dtype=float) - np.asarray(before, dtype=float)
+    error = float(change.std(ddof=1)) / math.sqrt(len(change))
+    # Student's t: with three slices the normal quantile would refuse too easily.
+    quantile = float(stdtrit(len(change) - 1, _CONFIDENCE))
+    return float(change.mean()) + quantile * error < -TOLERATED_LOSS

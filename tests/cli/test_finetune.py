@@ -1,0 +1,143 @@
+"""`finetune`: what the window does in the background, headless."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from napari_crii.checkpoint_info import read_checkpoint_info
+from napari_crii.io.write import write_map
+from napari_crii.phantom import make_phantom
+from napari_crii.session.project import Project
+
+SHORT = ("--iterations", 1, "--device", "cpu")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, two_classes: Path) -> Path:
+    """Return a project with weights, one case that trains and one that validates."""
+    from napari_crii.cli.project import parse_classes
+
+    path = tmp_path / "hearts"
+    Project.create(path, "hearts", parse_classes("organ,a lesion/2"))
+    with Project.open(path, "r") as project:
+        project.add_checkpoint(two_classes)
+        for number in range(2):
+            volume, mask = make_phantom((6, 32, 40), seed=number)
+            scan = tmp_path / f"{number}.nii.gz"
+            write_map(scan, volume.array, volume.geometry)
+            record = project.add_scan(scan)
+            case = project.open_case(record.name)
+            case.seed_slices({index: mask[index] for index in (1, 2, 3)})
+        assert [r.validation for r in project.records.cases.values()] == [False, True]
+    return path
+
+
+def test_a_tick_learns_checks_and_publishes_into_the_project(as_json, folder: Path) -> None:
+    with Project.open(folder, read_only=True) as project:
+        start = project.in_use
+    facts = as_json("finetune", folder, *SHORT)
+    assert (facts["slices"], facts["left_out"]) == (3, [])
+    (tick,) = facts["ticks"]
+    assert tick["reason"] in ("completed", "refused")
+    assert tick["check_slices"] == 3
+    assert 0 <= tick["before"] <= 1
+    with Project.open(folder, read_only=True) as project:
+        (old, new) = project.checkpoints
+        assert (old.digest, new.digest) == (start, tick["checkpoint"])
+        assert project.in_use == new.digest == facts["in_use"]
+        assert (new.slices, new.check_slices) == (3, 3)
+        assert new.after == pytest.approx(tick["after"], abs=1e-4)
+        card = read_checkpoint_info(new.path)
+        assert card.provenance["parent"] == start
+
+
+def test_what_was_learnt_is_not_learnt_again_until_more_is_accepted(
+    run, refused, folder: Path
+) -> None:
+    done = run("finetune", folder, *SHORT)
+    assert done.exit_code == 0, done.output
+    assert "Learnt from 3 corrected slices." in done.stdout
+    assert "Tick 1" in done.stdout
+    assert "nothing new to learn" in refused("finetune", folder, *SHORT)
+    with Project.open(folder, "r") as project:
+        project.open_case("case-001").accept_slice(5)
+    assert run("finetune", folder, *SHORT).exit_code == 0
+
+
+def test_ticks_go_on_from_each_other_and_plus_sees_untouched_slices(as_json, folder: Path) -> None:
+    facts = as_json("finetune", folder, *SHORT, "--ticks", 2, "--preset", "plus")
+    assert facts["unlabelled_slices"] == 3
+    first, second = facts["ticks"]
+    assert second["before"] == pytest.approx(first["after"], abs=1e-4)
+    with Project.open(folder, read_only=True) as project:
+        last = project.checkpoints[-1]
+        assert read_checkpoint_info(last.path).provenance["parent"] == first["checkpoint"]
+
+
+def test_it_goes_on_from_the_weights_in_use(as_json, folder: Path) -> None:
+    as_json("finetune", folder, *SHORT)
+    with Project.open(folder, "r") as project:
+        oldest = project.checkpoints[0].digest
+        project.use_checkpoint(oldest)
+        project.open_case("case-001").accept_slice(5)
+    as_json("finetune", folder, *SHORT)
+    with Project.open(folder, read_only=True) as project:
+        card = read_checkpoint_info(project.checkpoints[-1].path)
+        assert card.provenance["parent"] == oldest
+
+
+def test_weights_that_are_refused_are_not_in_the_project(
+    as_json, refused, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_crii.training import tick
+
+    monkeypatch.setattr(tick, "loses", lambda before, after: True)
+    facts = as_json("finetune", folder, *SHORT)
+    assert facts["ticks"][0]["reason"] == "refused"
+    assert facts["ticks"][0]["checkpoint"] is None
+    with Project.open(folder, read_only=True) as project:
+        assert len(project.checkpoints) == 1
+    assert as_json("finetune", folder, *SHORT)["ticks"][0]["reason"] == "refused"
+
+
+def test_a_scan_that_is_gone_is_left_out_and_named(run, refused, folder: Path) -> None:
+    (folder.parent / "1.nii.gz").unlink()
+    done = run("finetune", folder, *SHORT)
+    assert done.exit_code == 0, done.output
+    assert "case-002" in done.stderr
+    assert "Not checked" in done.stdout
+    (folder.parent / "0.nii.gz").unlink()
+    message = run("finetune", folder, *SHORT)
+    assert message.exit_code == 2
+    assert "nothing to learn from" in message.stderr
+
+
+def test_what_a_user_can_get_wrong_is_one_sentence(refused, folder: Path, tmp_path: Path) -> None:
+    assert "preset 'x'" in refused("finetune", folder, "--preset", "x")
+    assert "no device 'x'" in refused("finetune", folder, "--device", "x")
+    assert refused("finetune", tmp_path / "none")
+    empty = tmp_path / "empty"
+    from napari_crii.cli.project import parse_classes
+
+    Project.create(empty, "p", parse_classes("a"))
+    assert "nothing to learn from" in refused("finetune", empty)
+
+
+def test_a_project_that_is_open_elsewhere_is_refused(refused, folder: Path) -> None:
+    with Project.open(folder, "r"):
+        assert refused("finetune", folder, *SHORT)
+
+
+def test_a_run_that_explodes_is_an_error_and_publishes_nothing(
+    refused, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_crii.cli import _finetuning
+
+    wild = _finetuning.TickConfig(learning_rate=1.0, batch=2, crop=32)
+    monkeypatch.setattr(_finetuning, "TickConfig", lambda: wild)
+    message = refused("finetune", folder, "--iterations", 30, "--device", "cpu")
+    assert "Learning failed" in message
+    with Project.open(folder, read_only=True) as project:
+        assert len(project.checkpoints) == 1

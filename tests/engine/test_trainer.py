@@ -1,0 +1,180 @@
+"""What a real trainer tells on the way, and how it pauses."""
+
+from __future__ import annotations
+
+import queue
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_crii.checkpoint import Checkpoint, load_checkpoint
+from napari_crii.device import VARIABLE
+from napari_crii.engine import trainer as module
+from napari_crii.engine.child import Child
+from napari_crii.engine.messages import (
+    Closed,
+    Failed,
+    Learn,
+    LearningChecked,
+    LearningFinished,
+    LearningStepped,
+    Message,
+    PauseLearning,
+    Ready,
+    StopLearning,
+)
+from napari_crii.engine.trainer import Wishes
+from napari_crii.snapshot import LabelledSlice, Snapshot, save_snapshot
+from napari_crii.volume import IntensityStats
+from tests.engine.waiting import Inbox
+
+alone = [pytest.mark.alone, pytest.mark.usefixtures("no_child_is_left")]
+
+
+class Pipe:
+    """A channel into which a test puts what the window says."""
+
+    def __init__(self, *messages: Message | None) -> None:
+        self.messages = list(messages)
+
+    def receive(self, wait: bool) -> Message | None:
+        if not self.messages:
+            raise queue.Empty
+        return self.messages.pop(0)
+
+
+def test_a_pause_holds_until_it_is_taken_back_and_anything_else_stops() -> None:
+    pipe = Pipe()
+    wishes = Wishes(pipe)  # type: ignore[arg-type]
+    assert not wishes.paused()
+    pipe.messages += [PauseLearning(True)]
+    assert wishes.paused()
+    assert wishes.paused()
+    assert not wishes.stopped()
+    pipe.messages += [PauseLearning(False)]
+    assert not wishes.paused()
+    for last in (StopLearning(), None):
+        wishes = Wishes(Pipe(PauseLearning(True), last))  # type: ignore[arg-type]
+        assert not wishes.paused()
+        assert wishes.stopped()
+
+
+def snapshot(checks: int) -> Snapshot:
+    image = np.random.default_rng(0).normal(0, 1, (1, 40, 50)).astype(np.float32)
+    labels = (image[0] > 0.5).astype(np.uint8)
+    weights = np.ones(labels.shape, dtype=np.float32)
+    slices = [
+        LabelledSlice(image, labels, weights, IntensityStats.of(image), validation=i > 0)
+        for i in range(checks + 1)
+    ]
+    return Snapshot(tuple(slices))
+
+
+def started(folder: Path, weights: Path, checks: int = 0, **changes: object) -> tuple[Child, Inbox]:
+    save_snapshot(folder / "s.npz", snapshot(checks))
+    settings = {"iterations": 5, **changes}
+    request = Learn(str(folder / "s.npz"), str(weights), str(folder / "new"), **settings)  # type: ignore[arg-type]
+    (folder / "new").mkdir()
+    inbox = Inbox()
+    child = Child("napari_crii.engine.trainer", inbox.arrived.put)
+    child.send(request)
+    return child, inbox
+
+
+def ended(child: Child, inbox: Inbox) -> None:
+    child.close(wait=True)
+    assert inbox.until(Closed)[-1] == Closed(0)
+
+
+def silent(inbox: Inbox, seconds: float = 4) -> bool:
+    """Return once nothing has arrived for some seconds, False if that never comes."""
+    for _ in range(100):
+        try:
+            inbox.arrived.get(timeout=seconds)
+        except queue.Empty:
+            return True
+    return False
+
+
+class TestChild:
+    pytestmark = alone
+
+    def test_it_tells_checks_memory_and_scores_on_the_way(
+        self, tmp_path: Path, weights: tuple[Path, Checkpoint]
+    ) -> None:
+        child, inbox = started(tmp_path, weights[0], checks=3, preset="plus")
+        said = inbox.until(LearningFinished, Failed)
+        assert isinstance(said[0], Ready)
+        checks = [m for m in said if isinstance(m, LearningChecked)]
+        assert [(m.step, m.slices) for m in checks] == [(i, 3) for i in range(6)]
+        steps = [m for m in said if isinstance(m, LearningStepped)]
+        assert all(50 < m.memory_mb < 100_000 for m in steps)
+        end = said[-1]
+        assert isinstance(end, LearningFinished)
+        assert (end.before, end.after, end.check_slices) == (checks[0].dice, checks[-1].dice, 3)
+        assert load_checkpoint(end.checkpoint).provenance["parent"] == weights[1].digest
+        ended(child, inbox)
+
+    def test_it_pauses_between_steps_goes_on_and_stops_while_it_pauses(
+        self, tmp_path: Path, weights: tuple[Path, Checkpoint]
+    ) -> None:
+        child, inbox = started(tmp_path, weights[0], iterations=10_000)
+        inbox.until(LearningStepped)
+        child.send(PauseLearning(True))
+        assert silent(inbox)
+        child.send(PauseLearning(False))
+        inbox.until(LearningStepped)
+        child.send(PauseLearning(True))
+        child.send(StopLearning())
+        end = inbox.until(LearningFinished, Failed)[-1]
+        assert isinstance(end, LearningFinished)
+        assert (end.reason, end.checkpoint) == ("stopped", "")
+        assert list((tmp_path / "new").iterdir()) == []
+        ended(child, inbox)
+
+    @pytest.mark.parametrize(
+        ("changes", "words"),
+        [({"preset": "magic"}, "no preset 'magic'"), ({"learning_rate": 7.0}, "out of range")],
+    )
+    def test_what_cannot_be_followed_is_said(
+        self, changes: dict[str, object], words: str, tmp_path: Path, weights: tuple[Path, object]
+    ) -> None:
+        child, inbox = started(tmp_path, weights[0], **changes)
+        end = inbox.until(LearningFinished, Failed)[-1]
+        assert isinstance(end, Failed)
+        assert words in end.message
+        ended(child, inbox)
+
+    def test_a_device_that_is_not_there_is_said(
+        self, tmp_path: Path, weights: tuple[Path, object], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv(VARIABLE, "abacus")
+        child, inbox = started(tmp_path, weights[0])
+        end = inbox.until(LearningFinished, Failed)[-1]
+        assert isinstance(end, Failed)
+        assert "no device 'abacus'" in end.message
+        ended(child, inbox)
+
+
+def test_memory_that_is_too_small_from_the_start_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sent: list[Message] = []
+
+    class Channel(Pipe):
+        send = staticmethod(sent.append)
+
+    def short(path: Path) -> Snapshot:
+        raise MemoryError
+
+    request = Learn(str(tmp_path / "s.npz"), "", str(tmp_path), classes=("a",))
+    monkeypatch.setattr(module, "Channel", lambda: Channel(request))
+    monkeypatch.setattr(module, "load_snapshot", short)
+    monkeypatch.setattr(module, "yield_to", lambda whom: None)
+    monkeypatch.setattr(module.torch, "set_num_threads", lambda count: None)
+    module.main()
+    assert isinstance(sent[0], Ready)
+    assert sent[1] == LearningFinished(
+        "failed", "", "Memory ran out: close other programs, then learn again."
+    )
