@@ -119,7 +119,7 @@ def transferred(source: Checkpoint, target: Checkpoint) -> Checkpoint:
     }
     network.load_state_dict(ours)
     provenance = {**target.provenance, "features_from": source.digest}
-    return replace(target, network=_ready(network), provenance=provenance, digest="")
+    return replace(target, network=to_cpu(network), provenance=provenance, digest="")
 
 
 def save_checkpoint(path: Path | str, checkpoint: Checkpoint, half: bool = False) -> Checkpoint:

@@ -94,7 +94,7 @@ def _extra(found: Kinds, figure: str, kind: str = "") -> float:
 
 def _is_first(strokes: Sequence[Stroke]) -> NDArray[np.bool_]:
     """Return which strokes, (N,), were the first ones on their slices."""
-    return np.arange(len(strokes)) % _STROKES_A_SLICE == 0
+    return np.asarray(np.arange(len(strokes)) % _STROKES_A_SLICE == 0)
 
 
 def _p95_extra(ours: NDArray[np.float64], bare: NDArray[np.float64]) -> tuple[float, float]:

@@ -25,7 +25,7 @@ from napari_crii.io import read_mask, read_scan
 from napari_crii.io.pairs import pair_files, scan_stem
 from napari_crii.metrics import dice
 from napari_crii.preprocessing import Preprocessing
-from napari_crii.snapshot import LabelledSlice, Snapshot
+from napari_crii.snapshot import LabelledSlice, Snapshot, UnlabelledSlice
 from napari_crii.training import TrainingSlice
 from napari_crii.training.data import from_snapshot
 from napari_crii.training.folder import read_groups
@@ -221,14 +221,10 @@ def _snapshot(slices: Sequence[LabelledSlice], order: Sequence[int], count: int)
     """Return what the trainer sees after `count` corrections: the last round's are fresh."""
     known = {n: place for place, n in enumerate(order[:count])}
     before = max((n for n in CORRECTED if n < count), default=0)
-    parts = []
-    for index, item in enumerate(slices):
-        if index in known:
-            parts.append(replace(item, replay=known[index] < before))
-        else:
-            nothing = np.zeros_like(item.weights)
-            parts.append(replace(item, weights=nothing, labels=np.zeros_like(item.labels)))
-    return Snapshot(tuple(parts))
+    said = (replace(slices[n], replay=place < before) for n, place in known.items())
+    rest = (item for index, item in enumerate(slices) if index not in known)
+    unsaid = (UnlabelledSlice(s.image, s.stats, s.pixel_spacing, s.patient) for s in rest)
+    return Snapshot(tuple(said), tuple(unsaid))
 
 
 def _ticked(checkpoint: Checkpoint, snapshot: Snapshot, config: TickConfig) -> Checkpoint:

@@ -57,9 +57,9 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TickConfig", lambda: tick(iterations=2, batch=2))
 
 
-def plan_of(scans: Path, other: Path, **changes: Any) -> TickStudy:
+def plan_of(folder: Path, other: Path, /, **changes: Any) -> TickStudy:
     settings = {
-        "images": scans / "images", "labels": scans / "labels", "groups": None,
+        "images": folder / "images", "labels": folder / "labels", "groups": None,
         "classes": ("lesion",), "recipe": Preprocessing(scope="volume"), "other": other,
         "seeds": (0,), "scans": 1, "tested": 1, "crop": 32,
     }  # fmt: skip
@@ -83,13 +83,17 @@ def test_too_few_slices_with_an_object_are_refused() -> None:
 
 
 def test_the_trainer_sees_corrections_of_this_round_as_fresh_and_nothing_of_the_rest() -> None:
-    slices = slices_with(list(range(20)), 20)
+    slices = [
+        replace(s, image=s.image + i, labels=s.labels * i)
+        for i, s in enumerate(slices_with(list(range(20)), 20))
+    ]
     snapshot = module._snapshot(slices, [5, 9, 2, 11, 0, 1, 3, 4], 4)
-    replayed = {i for i, s in enumerate(snapshot.slices) if s.replay}
-    weighted = {i for i, s in enumerate(snapshot.slices) if s.weights.any()}
-    assert weighted == {5, 9, 2, 11}
-    assert replayed == {5, 9}
-    assert not any(s.labels.any() for i, s in enumerate(snapshot.slices) if i not in weighted)
+    assert [s.labels[0, 0] for s in snapshot.slices] == [5, 9, 2, 11]
+    assert [s.replay for s in snapshot.slices] == [True, True, False, False]
+    assert all(s.weights.all() for s in snapshot.slices)
+    assert sorted(s.image[0, 0, 0] for s in snapshot.unlabelled) == sorted(
+        set(range(20)) - {5, 9, 2, 11}
+    )
 
 
 @pytest.mark.usefixtures("short")
