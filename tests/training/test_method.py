@@ -129,7 +129,7 @@ def test_pseudo_labels_are_those_of_mirrored_views_laid_back() -> None:
     step = step_of(network, material())
     assert step.batch.unlabelled is not None
     weak = step.batch.unlabelled.weak
-    labels, agreement = CoarseRefined(PLUS, 2).pseudo_labels(step, weak)
+    labels, agreement = CoarseRefined(replace(PLUS, views=4), 2).pseudo_labels(step, weak)
     total = torch.zeros(4, 2, 48, 48)
     for axes in ((), (2,), (3,), (2, 3)):
         turned = weak.flip(axes) if axes else weak
@@ -147,7 +147,8 @@ def test_views_are_mirrored_only_where_a_mirrored_slice_is_one_of_its_kind(
     step = step_of(network, material())
     assert step.batch.unlabelled is not None
     weak = step.batch.unlabelled.weak
-    labels, _ = CoarseRefined(PLUS, 2, mirror_axes).pseudo_labels(step, weak)
+    four = replace(PLUS, views=4)
+    labels, _ = CoarseRefined(four, 2, mirror_axes).pseudo_labels(step, weak)
     seen = [weak, *(weak.flip(axis + 2) for axis in mirror_axes)]
     p = [network(x).refined.softmax(1).detach() for x in seen]
     total = sum(q.flip(axis + 2) for q, axis in zip(p[1:], mirror_axes, strict=True)) + p[0]
@@ -159,7 +160,7 @@ def test_one_view_is_trusted_as_far_as_its_branches_agree() -> None:
     step = step_of(network, material())
     assert step.batch.unlabelled is not None
     weak = step.batch.unlabelled.weak
-    alone, agreement = CoarseRefined(replace(PLUS, views=1), 2).pseudo_labels(step, weak)
+    alone, agreement = CoarseRefined(PLUS, 2).pseudo_labels(step, weak)
     coarse, refined = (logits.argmax(1) for logits in network(weak))
     assert torch.equal(alone, refined)
     pairs = zip((coarse == 1).numpy(), (refined == 1).numpy(), strict=True)

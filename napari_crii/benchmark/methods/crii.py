@@ -33,7 +33,8 @@ CRII = {
     "plus": crii_method(PLUS),
     "crii_sup": crii_method(MethodConfig()),
     "plus_without_fading": crii_method(replace(PLUS, low_contrast=0.0)),
-    "plus_one_view": crii_method(replace(PLUS, views=1)),
+    "plus_without_beside": crii_method(replace(PLUS, beside=False)),
+    "plus_four_views": crii_method(replace(PLUS, views=4)),
     "plus_with_ranked": crii_method(replace(PLUS, intra=0.1, inter=0.1)),
     "faithful_without_ranked": crii_method(replace(FAITHFUL, intra=0.0, inter=0.0)),
 }
