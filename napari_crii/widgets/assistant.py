@@ -19,7 +19,6 @@ from napari_crii.widgets._builders import scrolled
 from napari_crii.widgets.case_list import CaseList
 from napari_crii.widgets.controller import AssistantController
 from napari_crii.widgets.dock_groups import (
-    LearningGroup,
     PatchGroup,
     ProjectRow,
     ProposeGroup,
@@ -32,6 +31,7 @@ from napari_crii.widgets.first_reading import FirstReading
 from napari_crii.widgets.forms import Choice, TaskForm
 from napari_crii.widgets.importing import MaskImport
 from napari_crii.widgets.layers import can_be_annotated, known_digest, volume_of
+from napari_crii.widgets.learning_group import LearningGroup
 from napari_crii.widgets.opening import ScanOpening
 from napari_crii.widgets.project_opening import ProjectOpening
 from napari_crii.widgets.scan_layer import ScanLayer

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QApplication, QLabel
 
 from napari_crii.widgets.assistant import CriiAssistant
 from napari_crii.widgets.case_layers import DISAGREEMENT, HUMAN, PROPOSAL
+from napari_crii.widgets.learning_words import LearningMode
 from napari_crii.widgets.patches_layer import PATCHES
 
 OURS = (DISAGREEMENT, PROPOSAL, PATCHES, HUMAN)
@@ -29,7 +30,7 @@ class Window:
         self.qtbot = qtbot
         self.assistant = CriiAssistant(viewer)
         self.controller = self.assistant.controller
-        self.controller.learns_on_accept = False
+        self.controller.network.mode = LearningMode.MANUAL
         viewer.window.add_dock_widget(self.assistant, name="CRII assistant", area="right")
 
     @property
