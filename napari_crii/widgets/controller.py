@@ -245,7 +245,8 @@ class AssistantController(QObject):
 
     def _on_ready(self, task: Task, before: Task | None) -> None:
         """Take the task's weights, where others were chosen before; tell of the case."""
-        if before is None or before.checkpoint != task.checkpoint:
+        chosen = before is None or before.checkpoint != task.checkpoint
+        if chosen or self.network.checkpoint is None:
             self.network.use(task.checkpoint)
         assert self.case is not None
         self.sitting.note_case(self.case)

@@ -46,7 +46,9 @@ class CurveView(QWidget):
         losses = thinned(curve.losses, max(2, int(frame.width()) // 2))
         left = span([loss for _, loss in losses], _LEAST_LOSS)
         right = span([dice for _, dice in curve.checks], _LEAST_DICE)
-        self._paint_words(painter, left if losses else None, right if curve.checks else None)
+        self._paint_words(
+            painter, left if len(losses) > 1 else None, right if curve.checks else None
+        )
         inside = frame.adjusted(4, 4, -4, -4)
         loss_color, dice_color = self._colors
         painter.setPen(QPen(loss_color, 1.5))

@@ -128,6 +128,11 @@ class Learning(QObject):
         return tuple(self._run.remarks)
 
     @property
+    def earlier_remarks(self) -> list[Remark]:
+        """What was remarked in the runs before that."""
+        return self.remarks[: len(self.remarks) - len(self._run.remarks)]
+
+    @property
     def place(self) -> str:
         """Where the run at work, or the last one, was computed."""
         return place_in_words(self._run.device, self._run.memory_mb)
@@ -242,9 +247,14 @@ class Learning(QObject):
 
     def _finish(self, finished: LearningFinished) -> None:
         run = self._run
+        if run.stopping:
+            # The run had ended before it could hear of it: what was given up is not used.
+            finished = LearningFinished("stopped", "", "")
         if finished.checkpoint:
             self._learned()
         self._end(outcome_in_words(run.slices, finished))
+        if finished.reason == "failed":
+            self._listeners.failed(self.words)
         if not finished.checkpoint:
             return
         self._listeners.published(

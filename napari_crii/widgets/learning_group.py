@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from qtpy.QtWidgets import (
     QApplication,
     QComboBox,
@@ -28,10 +30,19 @@ from napari_crii.widgets.state import AssistantState, LearningView
 
 
 class LearningGroup:
-    """When the network learns, how far it is, what came of it, and the way back."""
+    """When the network learns, how far it is, what came of it, and the way back.
 
-    def __init__(self, controller: AssistantController) -> None:
+    Parameters
+    ----------
+    controller
+        Who learns.
+    unfolded
+        Called when more is shown than before.
+    """
+
+    def __init__(self, controller: AssistantController, unfolded: Callable[[], None]) -> None:
         self._controller = controller
+        self._unfolded = unfolded
         network = controller.network
         self.mode = _combo("When the network learns from slices that you accepted")
         for mode in LearningMode:
@@ -51,6 +62,7 @@ class LearningGroup:
         self._progress = QProgressBar()
         self._progress.setToolTip("How much of this update is learnt")
         self._offer, self._words, self._place, self._remarks = (words_label() for _ in range(4))
+        self._offer.setStyleSheet("font-weight: bold;")
         self.details = LearningDetails(controller)
         self._open(False)
         self.box = group(
@@ -75,7 +87,6 @@ class LearningGroup:
         show_words(self._place, view.place)
         show_progress(self._progress, state.learning)
         self.learn.setEnabled(view.can_learn)
-        self.learn.setDefault(bool(view.offer))
         self.pause.setEnabled(running)
         self.pause.setText("Go on" if view.paused else "Pause")
         self.pause.setToolTip(
@@ -97,6 +108,8 @@ class LearningGroup:
 
     def _on_more(self) -> None:
         self._open(not self.opened)
+        if self.opened:
+            self._unfolded()
 
     @property
     def opened(self) -> bool:
@@ -111,7 +124,7 @@ class LearningGroup:
         self.more.setToolTip(
             "Fold this up again"
             if opened
-            else "The learning curve, earlier networks to go back to, and a report of problems"
+            else "The learning curve, earlier versions of the network, and a report of problems"
         )
 
 
@@ -122,7 +135,7 @@ class LearningDetails:
         self._controller = controller
         self.curve = CurveView()
         self.weights = _combo(
-            "The networks that you can go back to; choosing one proposes with it anew. What you "
+            "What the network was after each update. Choosing one proposes with it anew; what you "
             "drew stays as it is"
         )
         self.weights.activated.connect(self._on_weights)
@@ -139,7 +152,7 @@ class LearningDetails:
         layout = QVBoxLayout(self.box)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(3)
-        choice = row(QLabel("Network"), self.weights)
+        choice = row(QLabel("Version"), self.weights)
         for widget in (self.curve, choice, self._noted, self._problem, self.copy):
             layout.addWidget(widget)
 
@@ -152,7 +165,7 @@ class LearningDetails:
         if self._listed != (view.weights,):
             self._listed = (view.weights,)
             self._fill(view.weights)
-        show_words(self._noted, "\n".join(view.noted))
+        show_words(self._noted, "\n".join(["Remarks before:", *view.noted] if view.noted else []))
         show_words(self._problem, f"Last problem: {view.problem}" if view.problem else "")
 
     def _fill(self, weights: WeightsList) -> None:
@@ -188,6 +201,6 @@ def _combo(tip: str) -> QComboBox:
 
 def _back_in_words(before: PublishedWeights | None) -> str:
     if before is None:
-        return "There is no earlier network to go back to"
+        return "There is no earlier version of the network to go back to"
     words = weights_in_words(before, False)
-    return f"Back to the one before ({words}). What you drew stays as it is"
+    return f"Back to the version before ({words}). What you drew stays as it is"

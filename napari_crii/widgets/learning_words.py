@@ -81,6 +81,8 @@ def _judged(finished: LearningFinished) -> str:
         f"Dice {before:.2f} -> {after:.2f} on your "
         f"{slices_in_words(finished.check_slices, 'check')}."
     )
+    if finished.check_slices < CHECKS_NEEDED:
+        return f"{_unjudged(finished)} {figures}"
     if finished.reason == "refused":
         return f"The last update made proposals worse: {figures}"
     if before == after:
@@ -124,9 +126,10 @@ def place_in_words(device: str, memory_mb: float) -> str:
 def weights_in_words(one: PublishedWeights, in_use: bool) -> str:
     """Return a line of the list of weights: when, what from, how good."""
     when = clock(one.when)[:-3] if one.when else "At the start"
-    source = slices_in_words(one.slices, "corrected") if one.slices else one.path.stem
+    plural = "s" if one.slices != 1 else ""
+    source = f"from {one.slices} slice{plural}" if one.slices else one.path.stem
     score = f", Dice {one.after:.2f}" if one.after >= 0 else ", not checked" if one.slices else ""
-    return f"{when}: {source}{score}{' (in use)' if in_use else ''}"
+    return f"{when}, {source}{score}{' (in use)' if in_use else ''}"
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from napari_crii.widgets.state import LearningView
 from napari_crii.widgets.weights import Weights
 
 MODE = "learning_mode"
-_NOTED = 5
+_NOTED = 3
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,11 @@ class NetworkAtWork(QObject):
         Returns the case on display, None if there is none.
     audience
         Who hears of it.
+
+    Attributes
+    ----------
+    checkpoint
+        The weights that proposals are made with; None: a network that first learns.
     """
 
     proposed = Signal()
@@ -77,7 +82,7 @@ class NetworkAtWork(QObject):
         self._sitting = sitting
         self._shown = shown
         self._audience = audience
-        self._checkpoint: Path | None = None
+        self.checkpoint: Path | None = None
         self._problem: Remark | None = None
         self._counted: tuple[object, int] = (None, 0)
         self.weights = Weights(sitting, audience.changed)
@@ -110,19 +115,22 @@ class NetworkAtWork(QObject):
             paused=learning.paused,
             place=learning.place if learning.running else "",
             remarks=learning.run_remarks,
-            noted=tuple(one.words for one in learning.remarks[-_NOTED:]),
+            noted=tuple(one.words for one in learning.earlier_remarks[-_NOTED:]),
             problem="" if self._problem is None else self._problem.words,
             weights=self.weights.list,
             points=len(curve.losses) + len(curve.checks),
         )
 
     def enter(self, project: Project | None) -> None:
-        """List the weights of another project, or of none."""
-        self.weights.enter(project, self._checkpoint)
+        """List the weights of another project, which come into use with a case; or of none."""
+        checkpoint, self.checkpoint = self.checkpoint, None
+        self.weights.enter(project)
+        if project is None:
+            self.use(checkpoint)
 
     def use(self, checkpoint: Path | None) -> None:
         """Propose with these weights from the next slice on; None: a network that first learns."""
-        self._checkpoint = checkpoint
+        self.checkpoint = checkpoint
         if checkpoint is not None:
             self.proposing.use_checkpoint(checkpoint)
             self.weights.use(PublishedWeights("", checkpoint))
@@ -137,7 +145,7 @@ class NetworkAtWork(QObject):
         if wanted is None:
             return
         self.learning.stop()
-        self._checkpoint = wanted.path
+        self.checkpoint = wanted.path
         self.proposing.use_checkpoint(wanted.path)
         self._audience.say("Other weights are in use; slices that nobody touched follow.")
         self._propose_untouched()
@@ -147,7 +155,7 @@ class NetworkAtWork(QObject):
         shown, say = self._shown(), self._audience.say
         if shown is None:
             return
-        if self._checkpoint is None:
+        if self.checkpoint is None:
             say("This network knows nothing yet: draw and accept a slice first.", True)
             return
         if self._ask(shown, whole_volume):
@@ -160,7 +168,7 @@ class NetworkAtWork(QObject):
         session = self._sitting.learnable()
         if session is None or self.learning.running:
             return
-        chosen = plan or LearningPlan(self._checkpoint)
+        chosen = plan or LearningPlan(self.checkpoint)
         try:
             self.learning.start(session, chosen, self.proposing.folder)
         except CriiError as error:
@@ -176,8 +184,8 @@ class NetworkAtWork(QObject):
     def report(self) -> str:
         """Return a report of what went wrong, without names, paths and files."""
         files = [one.path for one in self.weights.list.entries]
-        if self._checkpoint is not None:
-            files.append(self._checkpoint)
+        if self.checkpoint is not None:
+            files.append(self.checkpoint)
         learning = self.learning
         return report(self._sitting, learning.place, self._problem, learning.remarks, files)
 
@@ -230,7 +238,7 @@ class NetworkAtWork(QObject):
     def _on_published(self, new: PublishedWeights) -> None:
         """Use new weights, keep them in the project, and refresh what nobody touched."""
         self._sitting.keep_weights(new.path)
-        self._checkpoint = new.path
+        self.checkpoint = new.path
         self.proposing.use_checkpoint(new.path)
         self.weights.use(new)
         self.propose(whole_volume=True)

@@ -24,7 +24,7 @@ from napari_crii.widgets.wish import Wish, name_reader, open_project
 
 LAST_CASE = "last_case"
 # Which of the project's weights to go on with; without it, the newest.
-WEIGHTS = "weights"
+WEIGHTS = "in_use"
 _T = TypeVar("_T")
 
 

@@ -44,7 +44,7 @@ class LearningView:
     remarks
         Of the latest run, a sentence each.
     noted
-        Those of the whole sitting, each with its time.
+        Those of the runs before it, each with its time.
     problem
         The last one, with its time.
     weights

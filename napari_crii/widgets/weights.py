@@ -28,16 +28,16 @@ class Weights:
         self._sitting = sitting
         self._changed = changed
         self._of = 0
+        self._reading = 0
         self.list = WeightsList()
 
-    def enter(self, project: Project | None, in_use: Path | None) -> None:
-        """Begin anew: with the weights of a project, or with none but those in use."""
+    def enter(self, project: Project | None) -> None:
+        """Begin anew: with the weights of a project, or with none."""
         self._of += 1
+        self._reading = 0
         self.list = WeightsList()
         if project is not None:
             self._read(lambda: weights_of(project))
-        if in_use is not None:
-            self.use(PublishedWeights("", in_use))
 
     def use(self, one: PublishedWeights) -> None:
         """List weights, whose digest need not be known, as those that are in use from now on."""
@@ -48,7 +48,12 @@ class Weights:
         self._read(read, use=True)
 
     def roll_back(self, digest: str = "") -> PublishedWeights | None:
-        """Take the weights of a digest, or those before the ones in use; None: there are none."""
+        """Take the weights of a digest, or those before the ones in use.
+
+        None: there are none, or those that are in use are still being read.
+        """
+        if self._reading:
+            return None
         wanted = self.list.of(digest) if digest else self.list.before
         if wanted is None:
             return None
@@ -59,18 +64,24 @@ class Weights:
 
     def _read(self, read: Callable[[], list[PublishedWeights]], use: bool = False) -> None:
         number = self._of
+        self._reading += 1
+
+        def failed(_: BaseException) -> None:
+            # The engine says what is wrong with a file; one that cannot be read is not listed.
+            if number == self._of:
+                self._reading -= 1
 
         def arrived(found: list[PublishedWeights]) -> None:
             if number != self._of:
                 return
+            self._reading -= 1
             for one in found:
                 self.list = self.list.with_entry(one)
             if use:
                 self._now(found[-1].digest)
             self._changed()
 
-        # The engine says what is wrong with a file; one that cannot be read is not listed.
-        self._sitting.run(read, arrived, lambda _: None)
+        self._sitting.run(read, arrived, failed)
 
     def _now(self, digest: str) -> None:
         """Use weights; of a project that was just opened, those before them are the way back."""
