@@ -421,9 +421,8 @@ def test_everything_can_be_reached_in_a_low_window_and_tells_what_it_does(window
     window.until(lambda: box.visibleRegion().boundingRect().height() == box.height())
     area = window.assistant.findChild(QScrollArea)
     assert area.widget().width() <= area.viewport().width(), "cut off at the side"
-    controls = [
-        c for kind in (QPushButton, QComboBox, QProgressBar) for c in box.findChildren(kind)
-    ]
+    kinds = (QPushButton, QComboBox, QProgressBar, CurveView)
+    controls = [control for kind in kinds for control in box.findChildren(kind)]
     assert len(controls) == 10
     assert all(control.toolTip() for control in controls)
     window.click(panel(window).more)
