@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_crii.demo import scan_task
 from napari_crii.widgets.app import start_demo
+from napari_crii.widgets.learning_words import LearningMode
 
 PATIENCE_SECONDS = 300.0
 FIRST_PATCHES = 2
@@ -28,7 +29,7 @@ def main(scan: str, picture: Path) -> None:
     viewer.window.resize(1500, 940)
     assistant = start_demo(viewer, scan_task(scan))
     controller = assistant.controller
-    controller.learns_on_accept = False
+    controller.network.mode = LearningMode.MANUAL
     finished: list[bool] = []
     controller.proposed.connect(lambda: finished.append(True))
     wait(lambda: bool(finished))

@@ -21,6 +21,7 @@ from napari_crii.errors import CriiError
 from napari_crii.widgets.app import open_assistant
 from napari_crii.widgets.assistant import CriiAssistant
 from napari_crii.widgets.learning import LearningPlan
+from napari_crii.widgets.learning_words import LearningMode
 
 _SCROLL_MS = 50
 _SCROLL_STEPS = 100
@@ -157,7 +158,7 @@ def _propose(assistant: CriiAssistant) -> Gaps:
 def _learn(viewer: Viewer, assistant: CriiAssistant, task: DemoTask, iterations: int) -> Gaps:
     """Accept the middle slice, and wait for the tick and the proposals after it."""
     controller = assistant.controller
-    controller.learns_on_accept = False
+    controller.network.mode = LearningMode.MANUAL
 
     gaps_until(lambda: viewer.dims.set_current_step(0, task.volume.slice_count // 2), after())
 

@@ -19,6 +19,7 @@ from napari_crii.engine.messages import (
     Learn,
     Message,
     OpenScan,
+    PauseLearning,
     Propose,
     SliceProposed,
     StopLearning,
@@ -166,6 +167,10 @@ class TrainerClient:
             return request
 
         self._child.send_later(freeze)
+
+    def pause(self, paused: bool) -> None:
+        """Wait before the next step, or go on."""
+        self._child.send(PauseLearning(paused))
 
     def stop(self) -> None:
         """Discard what is being learnt."""

@@ -16,10 +16,10 @@ from napari_crii.classes import LabelClass
 from napari_crii.errors import CriiError
 from napari_crii.io.kinds import MASK_SUFFIXES
 from napari_crii.widgets._builders import scrolled
+from napari_crii.widgets.background import once
 from napari_crii.widgets.case_list import CaseList
 from napari_crii.widgets.controller import AssistantController
 from napari_crii.widgets.dock_groups import (
-    LearningGroup,
     PatchGroup,
     ProjectRow,
     ProposeGroup,
@@ -32,6 +32,7 @@ from napari_crii.widgets.first_reading import FirstReading
 from napari_crii.widgets.forms import Choice, TaskForm
 from napari_crii.widgets.importing import MaskImport
 from napari_crii.widgets.layers import can_be_annotated, known_digest, volume_of
+from napari_crii.widgets.learning_group import LearningGroup
 from napari_crii.widgets.opening import ScanOpening
 from napari_crii.widgets.project_opening import ProjectOpening
 from napari_crii.widgets.scan_layer import ScanLayer
@@ -133,6 +134,7 @@ class CriiAssistant(QWidget):
 
     def shut_down(self) -> None:
         """End the children before the application goes."""
+        self._soon_learning.stop()
         self.opening.close()
         self.importing.close()
         self.controller.close()
@@ -143,7 +145,8 @@ class CriiAssistant(QWidget):
         scan = ScanGroup(form, self._open_file, self._open_directory)
         propose = ProposeGroup(self.propose, self.begin, controller.cancel_proposals)
         self.slice_group = SliceGroup(controller, form, self.import_mask)
-        self.learning_group = LearningGroup(controller)
+        self._soon_learning = once(self.show_learning)
+        self.learning_group = LearningGroup(controller, self._soon_learning.start)
         self.save_group = SaveGroup(self._save_file)
         patches, status = PatchGroup(controller), StatusLine()
         groups = (scan, propose, patches, self.slice_group, self.learning_group, self.save_group)

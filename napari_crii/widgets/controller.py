@@ -52,14 +52,13 @@ class AssistantController(QObject):
     def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
-        self.learns_on_accept = True
         self._state = AssistantState()
         self._soon = once(self._refresh)
         self._soon.setInterval(_SOON_MS)
         self._background = Background(self._on_failure, self)
         self.sitting = Sitting(self._soon.start, self.say, self)
         self.looking = Looking(self)
-        audience = Audience(self._refresh, self._renew_patches, self._on_published, self.say)
+        audience = Audience(self._refresh, self._renew_patches, self.say)
         self.network = NetworkAtWork(self.sitting, lambda: self._cases.shown, audience, self)
         self.network.proposed.connect(self.proposed)
         self._cases = CaseOpening(viewer, self.sitting, self._background, self._attendance())
@@ -110,6 +109,7 @@ class AssistantController(QObject):
         """Work in a project, or in none; the case on display goes with what was before."""
         self._cases.leave()
         self.sitting.use(project)
+        self.network.enter(project)
 
     def propose(self, task: Task, whole_volume: bool) -> None:
         """Propose the slice on display, or every slice nobody touched, that one first."""
@@ -152,8 +152,7 @@ class AssistantController(QObject):
         shown.case.accept_slice(index)
         self._after_act(index)
         self.say(f"Slice {index + 1} accepted.")
-        if self.learns_on_accept:
-            self.learn()
+        self.network.learn_by_itself()
 
     def undo(self) -> None:
         """Take back the last act."""
@@ -250,7 +249,8 @@ class AssistantController(QObject):
 
     def _on_ready(self, task: Task, before: Task | None) -> None:
         """Take the task's weights, where others were chosen before; tell of the case."""
-        if before is None or before.checkpoint != task.checkpoint:
+        chosen = before is None or before.checkpoint != task.checkpoint
+        if chosen or self.network.checkpoint is None:
             self.network.use(task.checkpoint)
         assert self.case is not None
         self.sitting.note_case(self.case)
@@ -273,10 +273,6 @@ class AssistantController(QObject):
         if shown.case.take(index) is not None:
             shown.binding.show_slice(index)
             self._soon.start()
-
-    def _on_published(self) -> None:
-        if self.learns_on_accept:
-            self.learn()
 
     def _step_history(self, forward: bool) -> None:
         shown = self._cases.shown
@@ -325,6 +321,7 @@ class AssistantController(QObject):
             learned=self.network.learning.words,
             learning=self.network.learning.progress,
             proposing=self.network.proposing.progress,
+            panel=self.network.view(),
         )
         shown = self._cases.shown
         if shown is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QWidget
 
 from napari_crii.widgets._builders import (
     button,
@@ -163,30 +163,6 @@ class SliceGroup:
         show_words(self._words, state.slice)
         self._accept.setEnabled(state.has_case)
         self._undo.setEnabled(state.has_case)
-
-
-class LearningGroup:
-    """Whether the network learns, and how far it is."""
-
-    def __init__(self, controller: AssistantController) -> None:
-        self._controller = controller
-        self._learns = QCheckBox("Learn when I accept a slice")
-        self._learns.setChecked(controller.learns_on_accept)
-        self._learns.toggled.connect(self._on_learns)
-        stop = controller.network.learning.stop
-        self.stop = button("Stop", "Discard what is being learnt", stop)
-        self._progress = QProgressBar()
-        self._words = words_label()
-        self.box = group("5. Learning", row(self._learns, self.stop), self._progress, self._words)
-
-    def render(self, state: AssistantState) -> None:
-        """Show how far it is."""
-        show_words(self._words, state.learned)
-        show_progress(self._progress, state.learning)
-        self.stop.setEnabled(state.learning.running)
-
-    def _on_learns(self, checked: bool) -> None:
-        self._controller.learns_on_accept = checked
 
 
 class SaveGroup:

@@ -129,8 +129,7 @@ class MaskImport(QObject):
             return
         words = f"Imported {len(slices)} slices of {mask.name} as accepted"
         self._say(f"{words}; one undo takes them back.")
-        if self._controller.learns_on_accept:
-            self._controller.learn()
+        self._controller.network.learn_by_itself()
 
     def _gives_up(self, count: int) -> bool:
         question = f"You have worked on {count} of these slices. Replace your work by the file's?"

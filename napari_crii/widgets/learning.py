@@ -1,11 +1,11 @@
-"""The learning half of the dock: when a tick starts, what it says, what it leads to."""
+"""The trainer as the dock sees it: one run at a time, what it says, what it leads to."""
 
 from __future__ import annotations
 
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from qtpy.QtCore import QObject
@@ -16,13 +16,29 @@ from napari_crii.engine.messages import (
     Closed,
     Failed,
     Learn,
+    LearningChecked,
     LearningFinished,
+    LearningRemark,
     LearningStepped,
     Message,
+    Ready,
 )
 from napari_crii.session import Session
-from napari_crii.widgets.background import Mailbox
-from napari_crii.widgets.state import Progress, seconds_in_words
+from napari_crii.widgets.background import Mailbox, once
+from napari_crii.widgets.curve import LearningCurve
+from napari_crii.widgets.learning_words import (
+    Remark,
+    at_work_in_words,
+    outcome_in_words,
+    paused_in_words,
+    place_in_words,
+)
+from napari_crii.widgets.published import PublishedWeights
+from napari_crii.widgets.state import Progress
+
+# Steps are told together: telling one repaints the window, and nobody reads faster.
+TOLD_MS = 300
+_KEPT = 50
 
 
 @dataclass(frozen=True)
@@ -42,45 +58,92 @@ class LearningPlan:
     learning_rate: float = 0.0
 
 
-class Learning(QObject):
-    """One trainer at a time.
+@dataclass(frozen=True)
+class Listeners:
+    """Who hears of learning, all on the window's thread.
 
-    Parameters
+    Attributes
     ----------
     changed
         Called when progress or words change.
     published
-        Called with the new checkpoint's file.
+        Called with the new weights; their digest is not known yet.
+    failed
+        Called with one sentence.
     """
 
-    def __init__(
-        self,
-        changed: Callable[[], None],
-        published: Callable[[Path], None],
-        parent: QObject | None = None,
-    ) -> None:
+    changed: Callable[[], None]
+    published: Callable[[PublishedWeights], None]
+    failed: Callable[[str], None]
+
+
+@dataclass
+class _Run:
+    """What is known of the run at work, or of the last one."""
+
+    slices: int = 0
+    device: str = ""
+    memory_mb: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+    curve: LearningCurve = field(default_factory=LearningCurve)
+    remarks: list[str] = field(default_factory=list)
+    stopping: bool = False
+
+
+class Learning(QObject):
+    """One trainer at a time."""
+
+    def __init__(self, listeners: Listeners, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._changed = changed
-        self._published = published
+        self._listeners = listeners
         self._trainer: TrainerClient | None = None
-        self._run = 0
-        self._started = 0.0
+        self._number = 0
+        self._run = _Run()
+        self._paused_at: float | None = None
         self._mailbox = Mailbox(self._on_message, self)
+        self._soon = once(listeners.changed)
+        self._soon.setInterval(TOLD_MS)
         self.progress = Progress()
         self.words = ""
+        self.remarks: list[Remark] = []
 
     @property
     def running(self) -> bool:
         """Whether a trainer is at work."""
         return self._trainer is not None
 
+    @property
+    def paused(self) -> bool:
+        """Whether it waits until it may go on."""
+        return self._paused_at is not None
+
+    @property
+    def curve(self) -> LearningCurve:
+        """Of the run at work, or of the last one."""
+        return self._run.curve
+
+    @property
+    def run_remarks(self) -> tuple[str, ...]:
+        """What was remarked in the run at work, or in the last one."""
+        return tuple(self._run.remarks)
+
+    @property
+    def earlier_remarks(self) -> list[Remark]:
+        """What was remarked in the runs before that."""
+        return self.remarks[: len(self.remarks) - len(self._run.remarks)]
+
+    @property
+    def place(self) -> str:
+        """Where the run at work, or the last one, was computed."""
+        return place_in_words(self._run.device, self._run.memory_mb)
+
     def start(self, session: Session, plan: LearningPlan, folder: Path) -> None:
         """Learn from what humans said so far, in a child process of lowest priority."""
         snapshot = session.snapshot(neighbours_of(plan.checkpoint))
         self._learned = session.mark_learned
-        self._run += 1
-        run, post = self._run, self._mailbox.post
-        self._trainer = TrainerClient(lambda message: post((run, message)))
+        self._number += 1
+        number, post = self._number, self._mailbox.post
+        self._trainer = TrainerClient(lambda message: post((number, message)))
         request = Learn(
             snapshot=str(folder / f"{uuid.uuid4().hex}.npz"),
             checkpoint="" if plan.checkpoint is None else str(plan.checkpoint),
@@ -91,69 +154,137 @@ class Learning(QObject):
             channels=next(iter(session.cases.values())).volume.channels,
         )
         self._trainer.learn(snapshot, folder, request)
-        self._started = time.monotonic()
-        self._slices = len(snapshot.slices)
+        self._run = _Run(len(snapshot.slices))
         self.progress = Progress(0, 1)
-        self.words = f"Learning from {self._count()}: starting."
-        self._changed()
+        self._say(at_work_in_words(self._run.slices, None))
+
+    def pause(self, paused: bool) -> None:
+        """Wait before the next step, or go on."""
+        if self._trainer is None or paused == self.paused:
+            return
+        self._trainer.pause(paused)
+        now = time.monotonic()
+        if self._paused_at is None:
+            self._paused_at = now
+        else:
+            # Time that was waited does not count as time that steps take.
+            self._run.started += now - self._paused_at
+            self._paused_at = None
+        self._tell_step()
+        self._listeners.changed()
 
     def stop(self) -> None:
         """Discard what is being learnt."""
         if self._trainer is not None:
             self._trainer.stop()
-            self.words = "Stopping."
-            self._changed()
+            self._paused_at = None
+            self._run.stopping = True
+            self._say("Stopping.")
 
     def close(self) -> None:
         """End the trainer, whatever it is doing, and learn no more."""
         self._mailbox.close()
+        self._soon.stop()
         if self._trainer is not None:
             self._trainer.close()
             self._trainer = None
-        self._run += 1
-
-    def _count(self) -> str:
-        return f"{self._slices} corrected slice{'s' if self._slices != 1 else ''}"
+        self._number += 1
 
     def _on_message(self, arrived: tuple[int, Message]) -> None:
-        run, message = arrived
-        if run != self._run:
+        number, message = arrived
+        if number != self._number or self._trainer is None:
             return
         match message:
-            case LearningStepped(step, total, _):
-                self._step(step, total)
             case LearningFinished():
                 self._finish(message)
             case Failed(text):
-                self._end(f"Learning failed: {text}.")
-            case Closed() if self._trainer is not None:
-                self._end("Learning ended unexpectedly; the network is as it was.")
-        self._changed()
+                self._fail(f"Learning failed: {text.rstrip('.')}.")
+            case Closed():
+                self._fail("Learning ended unexpectedly; the network is as it was.")
+            case _:
+                self._take_note(message)
 
-    def _step(self, step: int, total: int) -> None:
-        if step == 1:
-            self._started = time.monotonic()
-        self.progress = Progress(step, total)
-        left = (time.monotonic() - self._started) / max(1, step - 1) * (total - step)
-        when = f", {seconds_in_words(left)}" if step > 1 else ""
-        self.words = f"Learning from {self._count()}{when}."
+    def _take_note(self, message: Message) -> None:
+        """Hear what happens on the way, and tell of it soon."""
+        match message:
+            case Ready(device):
+                self._run.device = device
+            case LearningStepped():
+                self._step(message)
+            case LearningChecked(step, dice, _):
+                self.curve.checks.append((step, dice))
+            case LearningRemark(text):
+                self._remark(text)
+        if not self._soon.isActive():
+            self._soon.start()
 
-    def _finish(self, message: LearningFinished) -> None:
-        if not message.checkpoint:
-            kept = "The network is as it was."
-            said = "Learning was stopped." if message.reason == "stopped" else message.message
-            self._end(f"{said} {kept}".strip())
+    def _step(self, stepped: LearningStepped) -> None:
+        run = self._run
+        if stepped.step == 1:
+            run.started = time.monotonic()
+        run.memory_mb = stepped.memory_mb
+        run.curve.total = stepped.total
+        run.curve.losses.append((stepped.step, stepped.loss))
+        self.progress = Progress(stepped.step, stepped.total)
+        self._tell_step()
+
+    def _tell_step(self) -> None:
+        """Say how far it is."""
+        if self._run.stopping:
             return
-        self._learned()
-        self._end(f"Learnt from {self._count()}. {message.message}")
-        self._published(Path(message.checkpoint))
+        done, total = self.progress.done, self.progress.total
+        left = None
+        if done > 1:
+            left = (time.monotonic() - self._run.started) / (done - 1) * (total - done)
+        if self.paused:
+            self.words = paused_in_words(self._run.slices, done, total)
+        else:
+            self.words = at_work_in_words(self._run.slices, left)
+
+    def _remark(self, text: str) -> None:
+        self._run.remarks.append(text)
+        self.remarks = [*self.remarks, Remark(time.time(), text)][-_KEPT:]
+
+    def _finish(self, finished: LearningFinished) -> None:
+        run = self._run
+        if run.stopping:
+            # The run had ended before it could hear of it: what was given up is not used.
+            finished = LearningFinished("stopped", "", "")
+        if finished.checkpoint:
+            self._learned()
+        self._end(outcome_in_words(run.slices, finished))
+        if finished.reason == "failed":
+            self._listeners.failed(self.words)
+        if not finished.checkpoint:
+            return
+        self._listeners.published(
+            PublishedWeights(
+                "",
+                Path(finished.checkpoint),
+                time.time(),
+                run.slices,
+                finished.before,
+                finished.after,
+                finished.check_slices,
+            )
+        )
+
+    def _fail(self, words: str) -> None:
+        self._end(words)
+        self._listeners.failed(words)
 
     def _end(self, words: str) -> None:
         if self._trainer is not None:
             self._trainer.close()
             self._trainer = None
+        self._paused_at = None
         self.progress = Progress()
+        self._say(words)
+
+    def _say(self, words: str) -> None:
         self.words = words
+        self._soon.stop()
+        self._listeners.changed()
 
 
 def neighbours_of(checkpoint: Path | None) -> int:

@@ -6,6 +6,7 @@ to the engine here.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,22 @@ from pathlib import Path
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_crii.errors import CriiError
-from napari_crii.session import Proposal
+from napari_crii.session import Case, Proposal
+from napari_crii.session.project import Project
 from napari_crii.widgets.case_view import CaseView
-from napari_crii.widgets.learning import Learning, LearningPlan
+from napari_crii.widgets.learning import Learning, LearningPlan, Listeners
+from napari_crii.widgets.learning_words import LearningMode, Remark, offer_in_words
 from napari_crii.widgets.proposing import Answers, Proposing
+from napari_crii.widgets.published import PublishedWeights
+from napari_crii.widgets.report import report
 from napari_crii.widgets.review import to_propose
+from napari_crii.widgets.sentences import as_sentence
 from napari_crii.widgets.sitting import Sitting
+from napari_crii.widgets.state import LearningView
+from napari_crii.widgets.weights import Weights
+
+MODE = "learning_mode"
+_NOTED = 3
 
 
 @dataclass(frozen=True)
@@ -31,15 +42,12 @@ class Audience:
         Called when progress or words change.
     renew
         Called when there are proposals whose patches are not in the review queue yet.
-    published
-        Called when new weights are in use.
     say
         Called with a sentence, and whether it is a problem.
     """
 
     changed: Callable[[], None]
     renew: Callable[[], None]
-    published: Callable[[], None]
     say: Callable[..., None]
 
 
@@ -54,6 +62,11 @@ class NetworkAtWork(QObject):
         Returns the case on display, None if there is none.
     audience
         Who hears of it.
+
+    Attributes
+    ----------
+    checkpoint
+        The weights that proposals are made with; None: a network that first learns.
     """
 
     proposed = Signal()
@@ -69,49 +82,141 @@ class NetworkAtWork(QObject):
         self._sitting = sitting
         self._shown = shown
         self._audience = audience
-        self._checkpoint: Path | None = None
-        answers = Answers(
-            self._on_proposal, self._on_proposed, lambda said: audience.say(said, True)
-        )
+        self.checkpoint: Path | None = None
+        self._problem: Remark | None = None
+        self._counted: tuple[object, int] = (None, 0)
+        self.weights = Weights(sitting, audience.changed)
+        answers = Answers(self._on_proposal, self._on_proposed, self._on_problem)
         self.proposing = Proposing(answers, self)
-        self.learning = Learning(audience.changed, self._on_published, self)
+        listeners = Listeners(audience.changed, self._on_published, self._note_problem)
+        self.learning = Learning(listeners, self)
+
+    @property
+    def mode(self) -> LearningMode:
+        """When it learns from accepted slices: as the project says, else as chosen here."""
+        chosen = self._sitting.chosen(MODE)
+        known = chosen in [mode.value for mode in LearningMode]
+        return LearningMode(chosen) if known else LearningMode.AUTOMATIC
+
+    @mode.setter
+    def mode(self, mode: LearningMode) -> None:
+        if mode is not self.mode:
+            self._sitting.choose(MODE, mode.value)
+            self._audience.changed()
+
+    def view(self) -> LearningView:
+        """Return what the panel of learning shows."""
+        learning, mode, new = self.learning, self.mode, self._new_slices()
+        curve = learning.curve
+        return LearningView(
+            mode=mode,
+            offer=offer_in_words(mode, new, learning.running),
+            can_learn=bool(new) and not learning.running,
+            paused=learning.paused,
+            place=learning.place if learning.running else "",
+            remarks=learning.run_remarks,
+            noted=tuple(one.words for one in learning.earlier_remarks[-_NOTED:]),
+            problem="" if self._problem is None else self._problem.words,
+            weights=self.weights.list,
+            points=len(curve.losses) + len(curve.checks),
+        )
+
+    def enter(self, project: Project | None) -> None:
+        """List the weights of another project, which come into use with a case; or of none."""
+        checkpoint, self.checkpoint = self.checkpoint, None
+        self.weights.enter(project)
+        if project is None:
+            self.use(checkpoint)
 
     def use(self, checkpoint: Path | None) -> None:
         """Propose with these weights from the next slice on; None: a network that first learns."""
-        self._checkpoint = checkpoint
+        self.checkpoint = checkpoint
         if checkpoint is not None:
             self.proposing.use_checkpoint(checkpoint)
+            self.weights.use(PublishedWeights("", checkpoint))
+
+    def roll_back(self, digest: str = "") -> None:
+        """Use the weights of a digest again, or those before the ones in use.
+
+        What is being learnt builds on the weights that are given up, and is discarded. Slices
+        that nobody touched are proposed anew; what a human drew stays.
+        """
+        wanted = self.weights.roll_back(digest)
+        if wanted is None:
+            return
+        self.learning.stop()
+        self.checkpoint = wanted.path
+        self.proposing.use_checkpoint(wanted.path)
+        self._audience.say("Other weights are in use; slices that nobody touched follow.")
+        self._propose_untouched()
 
     def propose(self, whole_volume: bool) -> None:
         """Propose the slice on display, or every slice nobody touched, that one first."""
         shown, say = self._shown(), self._audience.say
         if shown is None:
             return
-        if self._checkpoint is None:
+        if self.checkpoint is None:
             say("This network knows nothing yet: draw and accept a slice first.", True)
             return
-        wanted = to_propose(shown.case, shown.current_slice, whole_volume)
-        if not wanted:
+        if self._ask(shown, whole_volume):
+            say("Proposing.")
+        else:
             say("A human has touched this already; proposals leave it alone.")
-            return
-        self.proposing.ask(shown.case.volume, wanted)
-        say("Proposing.")
 
     def learn(self, plan: LearningPlan | None = None) -> None:
         """Start a fine-tuning tick, unless one is at work or nothing is new."""
         session = self._sitting.learnable()
         if session is None or self.learning.running:
             return
-        chosen = plan or LearningPlan(self._checkpoint)
+        chosen = plan or LearningPlan(self.checkpoint)
         try:
             self.learning.start(session, chosen, self.proposing.folder)
         except CriiError as error:
-            self._audience.say(str(error), True)
+            self._on_problem(as_sentence(str(error)))
+
+    def learn_by_itself(self) -> None:
+        """Start a fine-tuning tick if that is wanted without being asked for."""
+        if self.mode is LearningMode.AUTOMATIC:
+            self.learn()
+        else:
+            self._audience.changed()
+
+    def report(self) -> str:
+        """Return a report of what went wrong, without names, paths and files."""
+        files = [one.path for one in self.weights.list.entries]
+        if self.checkpoint is not None:
+            files.append(self.checkpoint)
+        learning = self.learning
+        return report(self._sitting, learning.place, self._problem, learning.remarks, files)
 
     def close(self) -> None:
         """End both children."""
         self.learning.close()
         self.proposing.close()
+
+    def _ask(self, shown: CaseView, whole_volume: bool) -> bool:
+        """Ask for proposals; whether there are slices that nobody touched."""
+        wanted = to_propose(shown.case, shown.current_slice, whole_volume)
+        if wanted:
+            self.proposing.ask(shown.case.volume, wanted)
+        return bool(wanted)
+
+    def _propose_untouched(self) -> None:
+        shown = self._shown()
+        if shown is not None:
+            self._ask(shown, whole_volume=True)
+            self._audience.changed()
+
+    def _new_slices(self) -> int:
+        """Return how many accepted slices can be learnt from and were not."""
+        session = self._sitting.teaching
+        if session is None:
+            return 0
+        # Counting walks over all corrections, and the dock asks at each slice that is shown.
+        stand = (session, [_stand(case) for case in session.cases.values()])
+        if self._counted[0] != stand:
+            self._counted = (stand, session.fresh_slices())
+        return self._counted[1]
 
     def _on_proposal(self, proposal: Proposal) -> None:
         """Show a slice's proposal, unless a human was faster."""
@@ -130,9 +235,26 @@ class NetworkAtWork(QObject):
         self._audience.say(f"Proposed in {seconds:.1f} s.")
         self.proposed.emit()
 
-    def _on_published(self, checkpoint: Path) -> None:
+    def _on_published(self, new: PublishedWeights) -> None:
         """Use new weights, keep them in the project, and refresh what nobody touched."""
-        self._sitting.keep_weights(checkpoint)
-        self.use(checkpoint)
+        self._sitting.keep_weights(new.path)
+        self.checkpoint = new.path
+        self.proposing.use_checkpoint(new.path)
+        self.weights.use(new)
         self.propose(whole_volume=True)
-        self._audience.published()
+        self.learn_by_itself()
+
+    def _on_problem(self, sentence: str) -> None:
+        self._note_problem(sentence)
+        self._audience.say(sentence, True)
+
+    def _note_problem(self, sentence: str) -> None:
+        self._problem = Remark(time.time(), sentence)
+        self._audience.changed()
+
+
+def _stand(case: Case) -> tuple[int, int, int]:
+    """Return what changes whenever another slice of a case is accepted, taken back or learnt."""
+    corrections = case.corrections
+    last = corrections[-1].number if corrections else -1
+    return len(corrections), last, len(case.notes.learned)

@@ -19,6 +19,7 @@ from napari_crii.widgets.forms import TaskForm
 from napari_crii.widgets.project_words import opened_in_words
 from napari_crii.widgets.sentences import as_sentence, reason_of
 from napari_crii.widgets.sitting import LAST_CASE
+from napari_crii.widgets.weights import weights_to_open_with
 from napari_crii.widgets.wish import READER, Wish, is_project, name_reader
 
 TITLE, QUESTION = "Project", "Who corrects? The name is kept in the project."
@@ -121,8 +122,8 @@ class ProjectOpening(QObject):
         words = opened_in_words(project)
         names = tuple(c.name for c in project.session.classes)
         choice = replace(self._form.choice(), classes=names)
-        weights = [path for path in project.checkpoint_paths() if path.is_file()]
-        self._form.enter(replace(choice, checkpoint=weights[-1]) if weights else choice)
+        weights = weights_to_open_with(project)
+        self._form.enter(replace(choice, checkpoint=weights) if weights else choice)
         if not _fits(self._form):
             self._form.enter(replace(choice, checkpoint=None))
         self._controller.say(words)

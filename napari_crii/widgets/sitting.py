@@ -23,6 +23,8 @@ from napari_crii.widgets.sentences import as_sentence, reason_of
 from napari_crii.widgets.wish import Wish, name_reader, open_project
 
 LAST_CASE = "last_case"
+# Which of the project's weights to go on with; without it, the newest.
+WEIGHTS = "in_use"
 _T = TypeVar("_T")
 
 
@@ -53,6 +55,7 @@ class Sitting(QObject):
         self.busy = False
         self.session: Session | None = None
         self._learnt: Path | None = None
+        self._choices: dict[str, Any] = {}
         self._paths: WeakKeyDictionary[Volume, Path] = WeakKeyDictionary()
         self._saved_at = 0.0
         self._in_trouble = False
@@ -74,13 +77,18 @@ class Sitting(QObject):
         """Whether there is a project that may not be changed."""
         return self.project is not None and bool(self.project.read_only)
 
-    def learnable(self) -> Session | None:
-        """Return the session, if the network may learn something new from it.
+    @property
+    def teaching(self) -> Session | None:
+        """The session, if it may be learnt from.
 
         What is learnt from a project that is open for reading only could not be noted, so that it
         would be learnt again without end.
         """
-        session = None if self.read_only else self.session
+        return None if self.read_only else self.session
+
+    def learnable(self) -> Session | None:
+        """Return the session, if the network may learn something new from it."""
+        session = self.teaching
         return session if session is not None and session.fresh_slices() else None
 
     def open(self, wish: Wish, then: Callable[[Project], None]) -> None:
@@ -103,6 +111,8 @@ class Sitting(QObject):
             name_reader(project, wish.reader)
             if weights is not None:
                 self.keep_weights(weights)
+            for name, value in self._choices.items():
+                project.set(name, value)
             then(project)
 
         self._make(wish, move, go_on)
@@ -180,11 +190,23 @@ class Sitting(QObject):
             self.run(lambda: project.scans.put(record.name, path))
 
     def keep_weights(self, checkpoint: Path) -> None:
-        """Copy weights that were learnt into the project."""
+        """Copy weights into the project, which goes on with them when it is opened again."""
         project = self.project
         self._learnt = checkpoint
         if project is not None and not project.read_only:
-            self.run(lambda: project.add_checkpoint(checkpoint))
+            self.run(lambda: _keep_weights(project, checkpoint))
+
+    def chosen(self, name: str) -> Any:
+        """Return what was chosen under this name, in the project or in this sitting; or None."""
+        settings = {} if self.project is None else self.project.records.settings
+        return settings.get(name, self._choices.get(name))
+
+    def choose(self, name: str, value: Any) -> None:
+        """Keep a choice: in the project, where there is one that can be written."""
+        self._choices[name] = value
+        project = self.project
+        if project is not None and not project.read_only:
+            project.set(name, value)
 
     def run(
         self,
@@ -218,3 +240,10 @@ class Sitting(QObject):
     def _on_failure(self, error: BaseException) -> None:
         self.busy = False
         self._say(as_sentence(reason_of(error)), True)
+
+
+def _keep_weights(project: Project, checkpoint: Path) -> None:
+    digest = project.add_checkpoint(checkpoint)
+    newest = digest == project.records.checkpoints[-1]
+    if project.records.settings.get(WEIGHTS, "") != ("" if newest else digest):
+        project.set(WEIGHTS, "" if newest else digest)

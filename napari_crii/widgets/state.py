@@ -10,6 +10,8 @@ from napari_crii.patches import Patch
 from napari_crii.session import Case, SliceStatus
 from napari_crii.session.progress import CaseOverview, overview
 from napari_crii.volume import Volume
+from napari_crii.widgets.learning_words import LearningMode
+from napari_crii.widgets.published import WeightsList
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,44 @@ class Progress:
     def running(self) -> bool:
         """Whether something runs."""
         return self.total > 0
+
+
+@dataclass(frozen=True)
+class LearningView:
+    """What the panel of learning shows, besides how far it is.
+
+    Attributes
+    ----------
+    mode
+        When it learns.
+    offer
+        The question, or the sentence, about slices that nothing was learnt from yet.
+    can_learn, paused
+        What the buttons need.
+    place
+        Where is computed, and the memory it takes.
+    remarks
+        Of the latest run, a sentence each.
+    noted
+        Those of the runs before it, each with its time.
+    problem
+        The last one, with its time.
+    weights
+        The weights that can be used.
+    points
+        How much there is of the learning curve.
+    """
+
+    mode: LearningMode = LearningMode.AUTOMATIC
+    offer: str = ""
+    can_learn: bool = False
+    paused: bool = False
+    place: str = ""
+    remarks: tuple[str, ...] = ()
+    noted: tuple[str, ...] = ()
+    problem: str = ""
+    weights: WeightsList = field(default_factory=WeightsList)
+    points: int = 0
 
 
 @dataclass(frozen=True)
@@ -41,6 +81,8 @@ class AssistantState:
         The line about the case in the list of cases.
     proposing, learning
         Progress of the two children.
+    panel
+        What else is to be said of learning.
     """
 
     message: str = "Choose a scan and a network, then propose."
@@ -55,6 +97,7 @@ class AssistantState:
     overview: CaseOverview | None = None
     proposing: Progress = field(default_factory=Progress)
     learning: Progress = field(default_factory=Progress)
+    panel: LearningView = field(default_factory=LearningView)
 
 
 def scan_in_words(case: Case) -> str:
@@ -139,10 +182,3 @@ def patch_in_words(patches: Sequence[Patch], current: Patch | None) -> str:
         f"Patch {position} of {len(patches)}: {current.reason}, "
         f"doubt {current.score:.2f}, on slice {current.slice + 1}."
     )
-
-
-def seconds_in_words(seconds: float) -> str:
-    """Return a time left, roundly."""
-    if seconds < 90:
-        return f"about {max(1, round(seconds))} s left"
-    return f"about {round(seconds / 60)} min left"

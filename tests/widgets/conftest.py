@@ -15,7 +15,7 @@ import pytest
 
 from napari_crii._layers import image_layer
 from napari_crii.classes import numbered_classes
-from napari_crii.engine.messages import Message, ProposalFinished, SliceProposed
+from napari_crii.engine.messages import Learn, Message, ProposalFinished, SliceProposed
 from napari_crii.io import write_map
 from napari_crii.patches import Box, Patch, Reason
 from napari_crii.phantom import make_phantom
@@ -116,6 +116,47 @@ def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
         return made.last
 
     monkeypatch.setattr("napari_crii.widgets.proposing.EngineClient", make)
+    return made
+
+
+class TeachingStandIn:
+    """Takes the trainer's place inside this process: says what a test lets it say."""
+
+    def __init__(self, receive: Callable[[Message], None]) -> None:
+        self.receive = receive
+        self.requests: list[Learn] = []
+        self.snapshot: Any = None
+        self.heard: list[str | bool] = []
+
+    def learn(self, snapshot: Any, folder: Path, request: Learn) -> None:
+        self.snapshot = snapshot
+        self.requests.append(request)
+
+    def pause(self, paused: bool) -> None:
+        self.heard.append(paused)
+
+    def stop(self) -> None:
+        self.heard.append("stop")
+
+    def close(self) -> None:
+        self.heard.append("close")
+
+    def say(self, *messages: Message) -> None:
+        for message in messages:
+            self.receive(message)
+
+
+@pytest.fixture
+def trainer(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Put stand-ins in the trainer's place; `last` is the newest, `made` are all."""
+    made = SimpleNamespace(last=None, made=[])
+
+    def make(receive: Callable[[Message], None]) -> TeachingStandIn:
+        made.last = TeachingStandIn(receive)
+        made.made.append(made.last)
+        return made.last
+
+    monkeypatch.setattr("napari_crii.widgets.learning.TrainerClient", make)
     return made
 
 

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QApplication, QLabel
 
 from napari_crii.widgets.assistant import CriiAssistant
 from napari_crii.widgets.case_layers import DISAGREEMENT, HUMAN, PROPOSAL
+from napari_crii.widgets.learning_words import LearningMode
 from napari_crii.widgets.patches_layer import PATCHES
 
 OURS = (DISAGREEMENT, PROPOSAL, PATCHES, HUMAN)
@@ -29,7 +30,7 @@ class Window:
         self.qtbot = qtbot
         self.assistant = CriiAssistant(viewer)
         self.controller = self.assistant.controller
-        self.controller.learns_on_accept = False
+        self.controller.network.mode = LearningMode.MANUAL
         viewer.window.add_dock_widget(self.assistant, name="CRII assistant", area="right")
 
     @property
@@ -86,6 +87,26 @@ class Window:
     def key(self, key: Any, modifier: Any = NO_KEY) -> None:
         QTest.keyClick(self.canvas.native, key, modifier)
         self.qtbot.wait(20)
+
+    def click(self, button: Any) -> None:
+        """Click on a button of the dock, as far as it is seen: it is scrolled to."""
+        self.assistant._scrolled.ensureWidgetVisible(button)
+        assert button.isEnabled(), button.text()
+        QTest.mouseClick(button, LEFT, NO_KEY, button.rect().center())
+        self.qtbot.wait(20)
+
+    def pick(self, combo: Any, index: int) -> None:
+        """Choose an entry of a list with the mouse."""
+        self.assistant._scrolled.ensureWidgetVisible(combo)
+        QTest.mousePress(combo, LEFT, NO_KEY, combo.rect().center())
+        view = combo.view()
+        self.until(view.isVisible)
+        # A list that was just opened takes the first release for the end of the click on it.
+        self.qtbot.wait(QApplication.doubleClickInterval() + 100)
+        place = view.visualRect(combo.model().index(index, 0)).center()
+        QTest.mouseMove(view.viewport(), place)
+        QTest.mouseClick(view.viewport(), LEFT, NO_KEY, place)
+        self.until(lambda: not view.isVisible())
 
     def stroke(self, *points: tuple[float, float], button: Any = LEFT, release: bool = True):
         """Press at the first point (row, column in pixels of the slice), drag, release."""

@@ -9,6 +9,7 @@ import pytest
 from napari_crii.checkpoint_info import read_checkpoint_info
 from napari_crii.session import SliceStatus
 from napari_crii.widgets.learning import LearningPlan
+from napari_crii.widgets.learning_words import LearningMode
 from tests.widgets.conftest import children, proposal, save_small, serving_threads
 
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(300), pytest.mark.alone]
@@ -91,7 +92,7 @@ def test_accepting_starts_learning_and_its_failure_is_said(open_window, engine, 
     path = save_small(tmp_path / "gone.safetensors", seed=3)
     window = open_window(checkpoint=path)
     window.propose(engine.last)
-    window.controller.learns_on_accept = True
+    window.controller.network.mode = LearningMode.AUTOMATIC
     path.write_bytes(b"overwritten")
     window.show(2)
     window.controller.accept_slice()

@@ -10,13 +10,13 @@ import pytest
 from napari_crii.geometry import Geometry
 from napari_crii.session import Case
 from napari_crii.volume import ORIENTATION_UNKNOWN, Volume
+from napari_crii.widgets.learning_words import seconds_in_words
 from napari_crii.widgets.review import QUEUE_LENGTH, Review, open_patches
 from napari_crii.widgets.state import (
     AssistantState,
     Progress,
     patch_in_words,
     scan_in_words,
-    seconds_in_words,
     slice_in_words,
 )
 from tests.widgets.conftest import proposal

@@ -1,0 +1,81 @@
+"""The weights that proposals were made with, oldest first, and the way back among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class PublishedWeights:
+    """Weights that proposals can be made with.
+
+    Attributes
+    ----------
+    digest
+        Of the checkpoint; two entries with the same digest are the same weights.
+    path
+        Where they lie.
+    when
+        When they were published, in seconds since the epoch; 0 where nobody knows.
+    slices
+        How many corrected slices they were learnt from; 0 where nobody knows.
+    before, after
+        Dice on the check slices before and with them; -1 where it was not checked.
+    check_slices
+        How many check slices there were.
+    """
+
+    digest: str
+    path: Path
+    when: float = 0.0
+    slices: int = 0
+    before: float = -1.0
+    after: float = -1.0
+    check_slices: int = 0
+
+
+@dataclass(frozen=True)
+class WeightsList:
+    """Weights of a sitting or a project.
+
+    Attributes
+    ----------
+    entries
+        Oldest first, each once.
+    used
+        Digests in the order in which they came into use; the last one is in use.
+    """
+
+    entries: tuple[PublishedWeights, ...] = ()
+    used: tuple[str, ...] = ()
+
+    @property
+    def in_use(self) -> PublishedWeights | None:
+        """What proposals are made with; None: a network that first learns."""
+        return self.of(self.used[-1]) if self.used else None
+
+    @property
+    def before(self) -> PublishedWeights | None:
+        """What was in use before that, if anything was."""
+        return self.of(self.used[-2]) if len(self.used) > 1 else None
+
+    def of(self, digest: str) -> PublishedWeights | None:
+        """Return the entry of these weights."""
+        return next((one for one in self.entries if one.digest == digest), None)
+
+    def with_entry(self, entry: PublishedWeights) -> WeightsList:
+        """Add weights, unless they are there."""
+        if self.of(entry.digest) is not None:
+            return self
+        return replace(self, entries=(*self.entries, entry))
+
+    def using(self, digest: str) -> WeightsList:
+        """Use these weights from here on; those in use until now are the way back."""
+        if self.used[-1:] == (digest,):
+            return self
+        return replace(self, used=(*self.used, digest))
+
+    def back(self) -> WeightsList:
+        """Use what was in use before; as it is where nothing was."""
+        return replace(self, used=self.used[:-1]) if len(self.used) > 1 else self

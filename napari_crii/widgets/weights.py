@@ -1,0 +1,119 @@
+"""Which weights there are and which are in use; files are read off the window's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from napari_crii.checkpoint_info import read_checkpoint_info
+from napari_crii.errors import CriiError
+from napari_crii.session.project import Project
+from napari_crii.widgets.published import PublishedWeights, WeightsList
+from napari_crii.widgets.sitting import WEIGHTS, Sitting
+
+
+class Weights:
+    """The list of weights of a sitting.
+
+    Parameters
+    ----------
+    sitting
+        Reads files off the window's thread, and keeps weights in its project.
+    changed
+        Called when `list` changed.
+    """
+
+    def __init__(self, sitting: Sitting, changed: Callable[[], None]) -> None:
+        self._sitting = sitting
+        self._changed = changed
+        self._of = 0
+        self._reading = 0
+        self.list = WeightsList()
+
+    def enter(self, project: Project | None) -> None:
+        """Begin anew: with the weights of a project, or with none."""
+        self._of += 1
+        self._reading = 0
+        self.list = WeightsList()
+        if project is not None:
+            self._read(lambda: weights_of(project))
+
+    def use(self, one: PublishedWeights) -> None:
+        """List weights, whose digest need not be known, as those that are in use from now on."""
+
+        def read() -> list[PublishedWeights]:
+            return [replace(one, digest=read_checkpoint_info(one.path).digest)]
+
+        self._read(read, use=True)
+
+    def roll_back(self, digest: str = "") -> PublishedWeights | None:
+        """Take the weights of a digest, or those before the ones in use.
+
+        None: there are none, or those that are in use are still being read.
+        """
+        if self._reading:
+            return None
+        wanted = self.list.of(digest) if digest else self.list.before
+        if wanted is None:
+            return None
+        self.list = self.list.using(digest) if digest else self.list.back()
+        self._sitting.keep_weights(wanted.path)
+        self._changed()
+        return wanted
+
+    def _read(self, read: Callable[[], list[PublishedWeights]], use: bool = False) -> None:
+        number = self._of
+        self._reading += 1
+
+        def failed(_: BaseException) -> None:
+            # The engine says what is wrong with a file; one that cannot be read is not listed.
+            if number == self._of:
+                self._reading -= 1
+
+        def arrived(found: list[PublishedWeights]) -> None:
+            if number != self._of:
+                return
+            self._reading -= 1
+            for one in found:
+                self.list = self.list.with_entry(one)
+            if use:
+                self._now(found[-1].digest)
+            self._changed()
+
+        self._sitting.run(read, arrived, failed)
+
+    def _now(self, digest: str) -> None:
+        """Use weights; of a project that was just opened, those before them are the way back."""
+        if not self.list.used:
+            digests = [one.digest for one in self.list.entries]
+            self.list = replace(self.list, used=(*digests[: digests.index(digest)],))
+        self.list = self.list.using(digest)
+
+
+def weights_of(project: Project) -> list[PublishedWeights]:
+    """Return the weights of a project that are there, oldest first."""
+    found = []
+    for path in project.checkpoint_paths():
+        try:
+            info = read_checkpoint_info(path)
+            slices = info.provenance.get("slices", 0)
+            when = path.stat().st_mtime
+        except (CriiError, OSError):
+            continue
+        learnt = slices if isinstance(slices, int) else 0
+        found.append(PublishedWeights(info.digest, path, when, learnt))
+    return found
+
+
+def weights_to_open_with(project: Project) -> Path | None:
+    """Return the weights that a project was left with, else its newest; None if it has none."""
+    found = {
+        digest: path
+        for digest, path in zip(
+            project.records.checkpoints, project.checkpoint_paths(), strict=True
+        )
+        if path.is_file()
+    }
+    left_with = found.get(str(project.records.settings.get(WEIGHTS, "")))
+    return left_with or next(reversed(found.values()), None)
