@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from napari_crii.checkpoint_info import read_checkpoint_info
@@ -22,7 +22,7 @@ class PublishedWeights:
     path
         Their file; None where only the journal speaks of them.
     when
-        Seconds since the epoch.
+        Seconds since the epoch; 0 for those that a sitting began with.
     slices
         How many slices of a human's they learnt from; 0 where that is not known.
     before, after
@@ -58,6 +58,12 @@ class PublishedWeights:
         """
         digest = read_checkpoint_info(path).digest
         return cls(digest, path, time.time(), slices, before, after, check_slices)
+
+
+def with_digest(weights: PublishedWeights) -> PublishedWeights:
+    """Return weights with the digest that their file gives; errors as of `of`."""
+    assert weights.path is not None
+    return replace(weights, digest=read_checkpoint_info(weights.path).digest)
 
 
 class WeightsList:

@@ -24,6 +24,7 @@ from napari_crii.engine.messages import (
     Ready,
 )
 from napari_crii.session import Session
+from napari_crii.session.weights import PublishedWeights
 from napari_crii.widgets.background import Mailbox, once
 from napari_crii.widgets.curve import LearningCurve
 from napari_crii.widgets.learning_words import (
@@ -33,7 +34,6 @@ from napari_crii.widgets.learning_words import (
     paused_in_words,
     place_in_words,
 )
-from napari_crii.widgets.published import PublishedWeights
 from napari_crii.widgets.state import Progress
 
 # Steps are told together: telling one repaints the window, and nobody reads faster.

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_crii.session.weights import PublishedWeights
 from napari_crii.widgets._builders import (
     button,
     group,
@@ -25,7 +26,7 @@ from napari_crii.widgets._builders import (
 from napari_crii.widgets.controller import AssistantController
 from napari_crii.widgets.curve_view import CurveView
 from napari_crii.widgets.learning_words import LearningMode, weights_in_words
-from napari_crii.widgets.published import PublishedWeights, WeightsList
+from napari_crii.widgets.published import WeightsHistory
 from napari_crii.widgets.state import AssistantState, LearningView
 
 
@@ -139,7 +140,7 @@ class LearningDetails:
             "drew stays as it is"
         )
         self.weights.activated.connect(self._on_weights)
-        self._listed: tuple[WeightsList, ...] = ()
+        self._listed: tuple[WeightsHistory, ...] = ()
         self._drawn: tuple[object, int] = (None, 0)
         self._noted, self._problem = words_label(), words_label()
         self.copy = button(
@@ -168,7 +169,7 @@ class LearningDetails:
         show_words(self._noted, "\n".join(["Remarks before:", *view.noted] if view.noted else []))
         show_words(self._problem, f"Last problem: {view.problem}" if view.problem else "")
 
-    def _fill(self, weights: WeightsList) -> None:
+    def _fill(self, weights: WeightsHistory) -> None:
         in_use = weights.in_use
         self.weights.clear()
         for one in weights.entries:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from napari_crii.engine.messages import LearningFinished
+from napari_crii.session.weights import PublishedWeights
 from napari_crii.widgets.project_words import clock
-from napari_crii.widgets.published import PublishedWeights
 from napari_crii.widgets.sentences import as_sentence
 
 # The same number as that of the trainer, which the window cannot ask.
@@ -127,7 +127,8 @@ def weights_in_words(one: PublishedWeights, in_use: bool) -> str:
     """Return a line of the list of weights: when, what from, how good."""
     when = clock(one.when)[:-3] if one.when else "At the start"
     plural = "s" if one.slices != 1 else ""
-    source = f"from {one.slices} slice{plural}" if one.slices else one.path.stem
+    name = one.digest[:16] if one.path is None else one.path.stem
+    source = f"from {one.slices} slice{plural}" if one.slices else name
     score = f", Dice {one.after:.2f}" if one.after >= 0 else ", not checked" if one.slices else ""
     return f"{when}, {source}{score}{' (in use)' if in_use else ''}"
 

@@ -16,11 +16,11 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_crii.errors import CriiError
 from napari_crii.session import Case, Proposal
 from napari_crii.session.project import Project
+from napari_crii.session.weights import PublishedWeights
 from napari_crii.widgets.case_view import CaseView
 from napari_crii.widgets.learning import Learning, LearningPlan, Listeners
 from napari_crii.widgets.learning_words import LearningMode, Remark, offer_in_words
 from napari_crii.widgets.proposing import Answers, Proposing
-from napari_crii.widgets.published import PublishedWeights
 from napari_crii.widgets.report import report
 from napari_crii.widgets.review import to_propose
 from napari_crii.widgets.sentences import as_sentence
@@ -133,7 +133,7 @@ class NetworkAtWork(QObject):
         self.checkpoint = checkpoint
         if checkpoint is not None:
             self.proposing.use_checkpoint(checkpoint)
-            self.weights.use(PublishedWeights("", checkpoint))
+            self.weights.use(PublishedWeights("", checkpoint, when=0.0))
 
     def roll_back(self, digest: str = "") -> None:
         """Use the weights of a digest again, or those before the ones in use.
@@ -142,7 +142,7 @@ class NetworkAtWork(QObject):
         that nobody touched are proposed anew; what a human drew stays.
         """
         wanted = self.weights.roll_back(digest)
-        if wanted is None:
+        if wanted is None or wanted.path is None:
             return
         self.learning.stop()
         self.checkpoint = wanted.path
@@ -183,7 +183,7 @@ class NetworkAtWork(QObject):
 
     def report(self) -> str:
         """Return a report of what went wrong, without names, paths and files."""
-        files = [one.path for one in self.weights.list.entries]
+        files = [one.path for one in self.weights.list.entries if one.path is not None]
         if self.checkpoint is not None:
             files.append(self.checkpoint)
         learning = self.learning
@@ -237,7 +237,8 @@ class NetworkAtWork(QObject):
 
     def _on_published(self, new: PublishedWeights) -> None:
         """Use new weights, keep them in the project, and refresh what nobody touched."""
-        self._sitting.keep_weights(new.path)
+        assert new.path is not None
+        self._sitting.keep_weights(new)
         self.checkpoint = new.path
         self.proposing.use_checkpoint(new.path)
         self.weights.use(new)

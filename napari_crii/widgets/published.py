@@ -3,40 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
+
+from napari_crii.session.weights import PublishedWeights
 
 
 @dataclass(frozen=True)
-class PublishedWeights:
-    """Weights that proposals can be made with.
-
-    Attributes
-    ----------
-    digest
-        Of the checkpoint; two entries with the same digest are the same weights.
-    path
-        Where they lie.
-    when
-        When they were published, in seconds since the epoch; 0 where nobody knows.
-    slices
-        How many corrected slices they were learnt from; 0 where nobody knows.
-    before, after
-        Dice on the check slices before and with them; -1 where it was not checked.
-    check_slices
-        How many check slices there were.
-    """
-
-    digest: str
-    path: Path
-    when: float = 0.0
-    slices: int = 0
-    before: float = -1.0
-    after: float = -1.0
-    check_slices: int = 0
-
-
-@dataclass(frozen=True)
-class WeightsList:
+class WeightsHistory:
     """Weights of a sitting or a project.
 
     Attributes
@@ -64,18 +36,18 @@ class WeightsList:
         """Return the entry of these weights."""
         return next((one for one in self.entries if one.digest == digest), None)
 
-    def with_entry(self, entry: PublishedWeights) -> WeightsList:
+    def with_entry(self, entry: PublishedWeights) -> WeightsHistory:
         """Add weights, unless they are there."""
         if self.of(entry.digest) is not None:
             return self
         return replace(self, entries=(*self.entries, entry))
 
-    def using(self, digest: str) -> WeightsList:
+    def using(self, digest: str) -> WeightsHistory:
         """Use these weights from here on; those in use until now are the way back."""
         if self.used[-1:] == (digest,):
             return self
         return replace(self, used=(*self.used, digest))
 
-    def back(self) -> WeightsList:
+    def back(self) -> WeightsHistory:
         """Use what was in use before; as it is where nothing was."""
         return replace(self, used=self.used[:-1]) if len(self.used) > 1 else self

@@ -15,6 +15,7 @@ from napari_crii.session import Case, Session
 from napari_crii.session.journal import Listener, Saved
 from napari_crii.session.moving import Move, begin_move
 from napari_crii.session.project import Project
+from napari_crii.session.weights import PublishedWeights, with_digest
 from napari_crii.volume import Volume
 from napari_crii.widgets.background import Background, Failed, Gate
 from napari_crii.widgets.open_projects import OpenProjects
@@ -23,8 +24,6 @@ from napari_crii.widgets.sentences import as_sentence, reason_of
 from napari_crii.widgets.wish import Wish, name_reader, open_project
 
 LAST_CASE = "last_case"
-# Which of the project's weights to go on with; without it, the newest.
-WEIGHTS = "in_use"
 _T = TypeVar("_T")
 
 
@@ -54,7 +53,6 @@ class Sitting(QObject):
         self.project: Project | None = None
         self.busy = False
         self.session: Session | None = None
-        self._learnt: Path | None = None
         self._choices: dict[str, Any] = {}
         self._paths: WeakKeyDictionary[Volume, Path] = WeakKeyDictionary()
         self._saved_at = 0.0
@@ -97,7 +95,7 @@ class Sitting(QObject):
 
     def save_as(self, wish: Wish, then: Callable[[Project], None]) -> None:
         """Make a project of the work in memory, which may go on; use it, then hand it over."""
-        session, weights = self.session, self._learnt
+        session = self.session
         assert session is not None
 
         def move(listener: Listener) -> Move:
@@ -109,8 +107,6 @@ class Sitting(QObject):
             project = begun.finish()
             self.use(project)
             name_reader(project, wish.reader)
-            if weights is not None:
-                self.keep_weights(weights)
             for name, value in self._choices.items():
                 project.set(name, value)
             then(project)
@@ -189,12 +185,13 @@ class Sitting(QObject):
         if path is not None and project.scans.path_of(record.name) != path:
             self.run(lambda: project.scans.put(record.name, path))
 
-    def keep_weights(self, checkpoint: Path) -> None:
-        """Copy weights into the project, which goes on with them when it is opened again."""
-        project = self.project
-        self._learnt = checkpoint
-        if project is not None and not project.read_only:
-            self.run(lambda: _keep_weights(project, checkpoint))
+    def keep_weights(self, one: PublishedWeights) -> None:
+        """Keep weights and use them: copied into the project, else in the list of the sitting."""
+        project, session = self.project, self.session
+        if project is None and session is not None:
+            self.run(lambda: session.weights.add(with_digest(one)))
+        elif project is not None and not project.read_only:
+            self.run(lambda: _keep_weights(project, one))
 
     def chosen(self, name: str) -> Any:
         """Return what was chosen under this name, in the project or in this sitting; or None."""
@@ -242,8 +239,6 @@ class Sitting(QObject):
         self._say(as_sentence(reason_of(error)), True)
 
 
-def _keep_weights(project: Project, checkpoint: Path) -> None:
-    digest = project.add_checkpoint(checkpoint)
-    newest = digest == project.records.checkpoints[-1]
-    if project.records.settings.get(WEIGHTS, "") != ("" if newest else digest):
-        project.set(WEIGHTS, "" if newest else digest)
+def _keep_weights(project: Project, one: PublishedWeights) -> None:
+    assert one.path is not None
+    project.use_checkpoint(project.add_checkpoint(one.path, one))

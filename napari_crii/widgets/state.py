@@ -11,7 +11,7 @@ from napari_crii.session import Case, SliceStatus
 from napari_crii.session.progress import CaseOverview, overview
 from napari_crii.volume import Volume
 from napari_crii.widgets.learning_words import LearningMode
-from napari_crii.widgets.published import WeightsList
+from napari_crii.widgets.published import WeightsHistory
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class LearningView:
     remarks: tuple[str, ...] = ()
     noted: tuple[str, ...] = ()
     problem: str = ""
-    weights: WeightsList = field(default_factory=WeightsList)
+    weights: WeightsHistory = field(default_factory=WeightsHistory)
     points: int = 0
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from napari_crii.checkpoint_info import read_checkpoint_info
 from napari_crii.errors import CriiError
 from napari_crii.session.project import Project
-from napari_crii.widgets.published import PublishedWeights, WeightsList
-from napari_crii.widgets.sitting import WEIGHTS, Sitting
+from napari_crii.session.weights import PublishedWeights, with_digest
+from napari_crii.widgets.published import WeightsHistory
+from napari_crii.widgets.sitting import Sitting
 
 
 class Weights:
@@ -29,13 +30,13 @@ class Weights:
         self._changed = changed
         self._of = 0
         self._reading = 0
-        self.list = WeightsList()
+        self.list = WeightsHistory()
 
     def enter(self, project: Project | None) -> None:
         """Begin anew: with the weights of a project, or with none."""
         self._of += 1
         self._reading = 0
-        self.list = WeightsList()
+        self.list = WeightsHistory()
         if project is not None:
             self._read(lambda: weights_of(project))
 
@@ -43,7 +44,7 @@ class Weights:
         """List weights, whose digest need not be known, as those that are in use from now on."""
 
         def read() -> list[PublishedWeights]:
-            return [replace(one, digest=read_checkpoint_info(one.path).digest)]
+            return [with_digest(one)]
 
         self._read(read, use=True)
 
@@ -58,7 +59,7 @@ class Weights:
         if wanted is None:
             return None
         self.list = self.list.using(digest) if digest else self.list.back()
-        self._sitting.keep_weights(wanted.path)
+        self._sitting.keep_weights(wanted)
         self._changed()
         return wanted
 
@@ -94,26 +95,19 @@ class Weights:
 def weights_of(project: Project) -> list[PublishedWeights]:
     """Return the weights of a project that are there, oldest first."""
     found = []
-    for path in project.checkpoint_paths():
+    for one in project.checkpoints:
+        assert one.path is not None
         try:
-            info = read_checkpoint_info(path)
-            slices = info.provenance.get("slices", 0)
-            when = path.stat().st_mtime
-        except (CriiError, OSError):
+            slices = read_checkpoint_info(one.path).provenance.get("slices", 0)
+        except CriiError:
             continue
-        learnt = slices if isinstance(slices, int) else 0
-        found.append(PublishedWeights(info.digest, path, when, learnt))
+        # Journals of before hold no score; the file says what it was learnt from.
+        known = one.slices or (slices if isinstance(slices, int) else 0)
+        found.append(replace(one, slices=known))
     return found
 
 
 def weights_to_open_with(project: Project) -> Path | None:
     """Return the weights that a project was left with, else its newest; None if it has none."""
-    found = {
-        digest: path
-        for digest, path in zip(
-            project.records.checkpoints, project.checkpoint_paths(), strict=True
-        )
-        if path.is_file()
-    }
-    left_with = found.get(str(project.records.settings.get(WEIGHTS, "")))
-    return left_with or next(reversed(found.values()), None)
+    found = {one.digest: one.path for one in project.checkpoints if one.path and one.path.is_file()}
+    return found.get(project.in_use) or next(reversed(found.values()), None)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from napari_crii.engine.messages import LearningFinished
+from napari_crii.session.weights import PublishedWeights
 from napari_crii.training.tick import MINIMUM_CHECK_SLICES
 from napari_crii.widgets.curve import span, thinned
 from napari_crii.widgets.learning_words import (
@@ -21,7 +22,7 @@ from napari_crii.widgets.learning_words import (
     weights_in_words,
     without_names,
 )
-from napari_crii.widgets.published import PublishedWeights, WeightsList
+from napari_crii.widgets.published import WeightsHistory
 
 pytestmark = pytest.mark.napari
 
@@ -113,7 +114,7 @@ def test_each_weights_are_told_by_when_from_what_and_how_good():
 
 
 def listed(*digests):
-    weights = WeightsList()
+    weights = WeightsHistory()
     for one in WEIGHTS:
         if one.digest in digests:
             weights = weights.with_entry(one).using(one.digest)
@@ -137,7 +138,7 @@ def test_the_same_weights_are_listed_once_and_using_them_again_changes_nothing()
     assert again == weights
     assert weights.using("b") == weights
     assert weights.using("a").before.digest == "b"
-    assert WeightsList().in_use is None
+    assert WeightsHistory().in_use is None
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from napari.layers import Labels, _layer_actions
 from napari_crii.session import SliceStatus
 from napari_crii.session import journal as journal_module
 from napari_crii.session.lock import ProjectLock
+from napari_crii.session.weights import PublishedWeights
 from tests.widgets.driver import HUMAN
 from tests.widgets.projects import (
     SLICE,
@@ -217,7 +218,7 @@ def test_other_classes_than_the_projects_are_refused(window):
 
 
 def test_weights_that_were_learnt_stay_in_the_project(window, open_window, folder, weights):
-    window.controller.network._on_published(weights)
+    window.controller.network._on_published(PublishedWeights.of(weights))
     window.until(lambda: window.controller.sitting.project.checkpoint_paths())
     window.end()
     again = open_window()

@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt
 
 from napari_crii.session import SliceStatus
 from napari_crii.session.project import Project
+from napari_crii.session.weights import PublishedWeights
 from napari_crii.widgets import _questions
 from tests.widgets.conftest import CLASSES
 from tests.widgets.driver import CONTROL, HUMAN
@@ -85,7 +86,7 @@ def test_work_that_was_begun_in_memory_becomes_a_project_while_it_goes_on(
     open_scan(window, scan)
     paint(window, 30)
     first = window.data(HUMAN).copy()
-    window.controller.sitting.keep_weights(weights)
+    window.controller.sitting.keep_weights(PublishedWeights.of(weights))
     window.assistant.projects.open(folder)
     assert "Your work is in memory only: choose an empty folder" in window.status
     window.assistant.projects.open(tmp_path / "new")
