@@ -23,7 +23,6 @@ from napari_crii.widgets.learning_words import LearningMode, Remark, offer_in_wo
 from napari_crii.widgets.proposing import Answers, Proposing
 from napari_crii.widgets.report import report
 from napari_crii.widgets.review import to_propose
-from napari_crii.widgets.sentences import as_sentence
 from napari_crii.widgets.sitting import Sitting
 from napari_crii.widgets.state import LearningView
 from napari_crii.widgets.weights import Weights
@@ -172,7 +171,7 @@ class NetworkAtWork(QObject):
         try:
             self.learning.start(session, chosen, self.proposing.folder)
         except CriiError as error:
-            self._on_problem(as_sentence(str(error)))
+            self._on_problem(str(error))
 
     def learn_by_itself(self) -> None:
         """Start a fine-tuning tick if that is wanted without being asked for."""
