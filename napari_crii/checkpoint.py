@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
+from torch import Tensor
 
 from napari_crii.checkpoint_info import (
     CARD_KEY,
@@ -25,7 +26,7 @@ from napari_crii.checkpoint_info import (
     verified_info,
 )
 from napari_crii.classes import LabelClass
-from napari_crii.device import to_cpu
+from napari_crii.device import is_out_of_memory, to_cpu
 from napari_crii.errors import CheckpointError
 from napari_crii.io.atomic import atomic_write
 from napari_crii.networks import CRIINet, NetworkConfig, seeded
@@ -141,6 +142,12 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint, half: bool = False
         If the file cannot be written.
     """
     blob, info = serialise(checkpoint, half)
+    save_serialised(Path(path), blob)
+    return replace(checkpoint, digest=info.digest)
+
+
+def save_serialised(path: Path, blob: bytes) -> None:
+    """Write what `serialise` returned, verified and whole or not at all; as `save_checkpoint`."""
 
     def write(temporary: Path) -> None:
         temporary.write_bytes(blob)
@@ -148,8 +155,7 @@ def save_checkpoint(path: Path | str, checkpoint: Checkpoint, half: bool = False
     def verify(written: Path) -> None:
         verified_info(written.read_bytes(), written.name)
 
-    atomic_write(Path(path), write, verify)
-    return replace(checkpoint, digest=info.digest)
+    atomic_write(path, write, verify)
 
 
 def serialise(checkpoint: Checkpoint, half: bool = False) -> tuple[bytes, CheckpointInfo]:
@@ -160,8 +166,19 @@ def serialise(checkpoint: Checkpoint, half: bool = False) -> tuple[bytes, Checkp
         for name, tensor in checkpoint.network.state_dict().items()
     }
     info = replace(checkpoint.info(), digest="")
-    info = replace(info, digest=compute_digest(save_tensors(tensors), info))
-    return save_tensors(tensors, {CARD_KEY: info.to_json()}), info
+    info = replace(info, digest=compute_digest(_packed(tensors), info))
+    return _packed(tensors, {CARD_KEY: info.to_json()}), info
+
+
+def _packed(tensors: dict[str, Tensor], card: dict[str, str] | None = None) -> bytes:
+    """Return tensors as the bytes of a file; raises `MemoryError` where there is no room."""
+    try:
+        return save_tensors(tensors, card)
+    except BaseException as error:
+        # Short of memory the library panics, which is no `Exception`.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise MemoryError("the weights cannot be packed") from error
 
 
 def load_checkpoint(path: Path | str) -> Checkpoint:
@@ -183,6 +200,8 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
         network.load_state_dict(tensors, assign=True)
         recipe = Preprocessing(**_tuples(info.preprocessing))
     except (SafetensorError, RuntimeError, TypeError, ValueError) as error:
+        if is_out_of_memory(error):
+            raise
         raise CheckpointError(f"{source.name}: its weights do not fit its card") from error
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise CheckpointError(f"{source.name} holds weights that are not finite numbers")

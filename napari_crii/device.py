@@ -5,6 +5,7 @@ The same calls serve CUDA, MPS and the CPU; what a place lacks is left out there
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import time
@@ -150,6 +151,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that there was no memory left, in whatever words."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_ROOM)
 
 

@@ -142,6 +142,8 @@ def load_snapshot(path: Path) -> Snapshot:
                 slices = tuple(_read(arrays, i, head) for i, head in enumerate(heads))
                 others = enumerate(header.get("unlabelled", ()))
                 unlabelled = tuple(_read_unlabelled(arrays, i, head) for i, head in others)
+    except MemoryError:
+        raise
     # The zip and numpy readers raise a dozen kinds of error on damaged bytes.
     except Exception as error:
         raise TrainingError(f"{path.name} is not a training snapshot") from error

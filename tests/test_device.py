@@ -107,6 +107,8 @@ def test_memory_is_that_of_this_process() -> None:
         (RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you"), True),
         (RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"), True),
         (RuntimeError("The size of tensor a (3) must match"), False),
+        (OSError(12, "Cannot allocate memory"), True),
+        (OSError(28, "No space left on device"), False),
         (ValueError("out of memory"), False),
     ],
 )

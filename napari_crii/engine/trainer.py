@@ -14,7 +14,13 @@ import torch
 
 from napari_crii.checkpoint import Checkpoint, load_checkpoint, new_checkpoint
 from napari_crii.classes import numbered_classes
-from napari_crii.device import choose_device, is_out_of_memory, memory_mb, training_threads
+from napari_crii.device import (
+    choose_device,
+    is_out_of_memory,
+    memory_mb,
+    release_memory,
+    training_threads,
+)
 from napari_crii.engine.channel import Channel
 from napari_crii.engine.messages import (
     Failed,
@@ -56,12 +62,17 @@ def main() -> None:
         if isinstance(request, Learn):
             for message in _learn(Wishes(channel), request, device):
                 channel.send(message)
-    except (CriiError, OSError, ValueError) as error:
-        channel.send(Failed(str(error)))
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        channel.send(LearningFinished(FinishReason.FAILED, "", NO_MEMORY))
+    except Exception as error:
+        channel.send(_said(error))
+
+
+def _said(error: Exception) -> Message:
+    """Return in words what a user can cause; anything else is a defect and ends us."""
+    if is_out_of_memory(error):
+        return LearningFinished(FinishReason.FAILED, "", NO_MEMORY)
+    if isinstance(error, CriiError | OSError | ValueError):
+        return Failed(str(error))
+    raise error
 
 
 class Wishes:
@@ -101,12 +112,20 @@ def _learn(wishes: Wishes, request: Learn, device: torch.device) -> Iterator[Mes
     config = usual.with_overrides(request.iterations, request.learning_rate, request.preset)
     checkpoint = _start(request)
     snapshot = load_snapshot(Path(request.snapshot))
+    result: TickResult | None = None
     for event in run_tick(checkpoint, snapshot, config, wishes.stopped, wishes.paused, device):
         if isinstance(event, TickResult):
-            # The wish to stop may come after the last step, while the result is judged.
-            yield _STOPPED if wishes.stopped() else _finished(event, Path(request.folder))
+            result = event
         else:
             yield from _told(event, device)
+    # What the run held is free from here on: publishing needs memory as well.
+    del checkpoint, snapshot, event
+    release_memory(device)
+    # The wish to stop may come after the last step, while the result is judged.
+    if result is None or wishes.stopped():
+        yield _STOPPED
+    else:
+        yield _finished(result, Path(request.folder))
 
 
 def _told(event: Event, device: torch.device) -> Iterator[Message]:

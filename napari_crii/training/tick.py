@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from napari_crii.checkpoint import Checkpoint, save_checkpoint, serialise
+from napari_crii.checkpoint import Checkpoint, save_serialised, serialise
 from napari_crii.device import half_pays, is_out_of_memory, to_cpu
 from napari_crii.errors import TrainingError
 from napari_crii.preprocessing import Preprocessing
@@ -221,10 +221,10 @@ def publish(checkpoint: Checkpoint, folder: Path) -> Path:
     """
     if not np.isfinite(norm(list(checkpoint.network.parameters()))):
         raise TrainingError("the new weights are not finite numbers and are not published")
-    _, info = serialise(checkpoint)
+    blob, info = serialise(checkpoint)
     path = folder / f"crii-{info.digest[:16]}.safetensors"
     if not path.exists():
-        save_checkpoint(path, checkpoint)
+        save_serialised(path, blob)
     return path
 
 

@@ -28,6 +28,7 @@ from napari_crii.engine.trainer import Wishes
 from napari_crii.snapshot import LabelledSlice, Snapshot, save_snapshot
 from napari_crii.volume import IntensityStats
 from tests.engine.waiting import Inbox
+from tests.faults.learning import PatientInbox, hurry
 
 alone = [pytest.mark.alone, pytest.mark.usefixtures("no_child_is_left")]
 
@@ -76,15 +77,17 @@ def started(folder: Path, weights: Path, checks: int = 0, **changes: object) -> 
     settings = {"iterations": 5, **changes}
     request = Learn(str(folder / "s.npz"), str(weights), str(folder / "new"), **settings)  # type: ignore[arg-type]
     (folder / "new").mkdir()
-    inbox = Inbox()
+    inbox = PatientInbox()
     child = Child("napari_crii.engine.trainer", inbox.arrived.put)
+    inbox.until(Ready)
+    hurry(child.pid or 0)
     child.send(request)
     return child, inbox
 
 
 def ended(child: Child, inbox: Inbox) -> None:
-    child.close(wait=True)
     assert inbox.until(Closed)[-1] == Closed(0)
+    child.close(wait=True)
 
 
 def silent(inbox: Inbox, seconds: float = 4) -> bool:
@@ -105,7 +108,6 @@ class TestChild:
     ) -> None:
         child, inbox = started(tmp_path, weights[0], checks=3, preset="plus")
         said = inbox.until(LearningFinished, Failed)
-        assert isinstance(said[0], Ready)
         checks = [m for m in said if isinstance(m, LearningChecked)]
         assert [(m.step, m.slices) for m in checks] == [(i, 3) for i in range(6)]
         steps = [m for m in said if isinstance(m, LearningStepped)]
@@ -146,12 +148,11 @@ class TestChild:
         assert words in end.message
         ended(child, inbox)
 
-    def test_a_device_that_is_not_there_is_said(
-        self, tmp_path: Path, weights: tuple[Path, object], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_device_that_is_not_there_is_said(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(VARIABLE, "abacus")
-        child, inbox = started(tmp_path, weights[0])
-        end = inbox.until(LearningFinished, Failed)[-1]
+        inbox = PatientInbox()
+        child = Child("napari_crii.engine.trainer", inbox.arrived.put)
+        end = inbox.until(Ready, Failed)[-1]
         assert isinstance(end, Failed)
         assert "no device 'abacus'" in end.message
         ended(child, inbox)

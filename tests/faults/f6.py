@@ -42,9 +42,16 @@ from napari_crii.training.data import from_snapshot
 from napari_crii.training.fit import learner_of
 from napari_crii.training.objectives import CoarseRefined
 from napari_crii.training.streams import StreamSampler
-from tests.engine.waiting import Inbox
 from tests.faults.frame import Verdict, main
-from tests.faults.learning import Work, is_sentence, learn_in_child, limit, scan, weights
+from tests.faults.learning import (
+    PatientInbox,
+    Work,
+    is_sentence,
+    learn_in_child,
+    limit,
+    scan,
+    weights,
+)
 
 FULL = 40
 STEPS = 6
@@ -251,7 +258,7 @@ def _proposal_limited(work: Work, folder: Path, rng: np.random.Generator) -> Out
     path = folder / "weights.safetensors"
     recipe = Preprocessing(scope="volume")
     save_checkpoint(path, new_checkpoint(numbered_classes(["disc"]), recipe))
-    inbox = Inbox()
+    inbox = PatientInbox()
     engine = EngineClient(inbox.arrived.put)
     try:
         engine.use_checkpoint(path)
