@@ -9,7 +9,7 @@ import pytest
 
 from napari_crii.checkpoint import Checkpoint
 from napari_crii.engine.child import Child
-from napari_crii.engine.client import ENGINE
+from napari_crii.engine.command import ENGINE, local_command
 from napari_crii.engine.messages import (
     CheckpointInUse,
     Closed,
@@ -32,7 +32,7 @@ def test_threads_of_a_child_sleep_while_they_wait_unless_the_user_says_otherwise
     if said is not None:
         monkeypatch.setenv("OMP_WAIT_POLICY", said)
     inbox = Inbox()
-    child = Child(ENGINE, inbox.arrived.put)
+    child = Child(local_command(ENGINE), inbox.arrived.put)
     inbox.until(Ready)
     assert child.pid is not None
     assert psutil.Process(child.pid).environ()["OMP_WAIT_POLICY"] == expected
@@ -44,7 +44,7 @@ def test_a_full_disk_is_said_and_the_engine_goes_on(
     weights: tuple[Path, Checkpoint],
 ) -> None:
     inbox = Inbox()
-    child = Child(ENGINE, inbox.arrived.put)
+    child = Child(local_command(ENGINE), inbox.arrived.put)
 
     def full() -> Message:
         raise OSError(28, "No space left on device")
@@ -60,7 +60,7 @@ def test_a_full_disk_is_said_and_the_engine_goes_on(
 def test_a_program_that_cannot_be_started_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/no/such/python")
     inbox = Inbox()
-    child = Child(ENGINE, inbox.arrived.put)
+    child = Child(local_command(ENGINE), inbox.arrived.put)
     assert isinstance(inbox.until(Closed)[0], Failed)
     child.send(Propose(1, "a", (0,)))
     child.close(wait=True)
