@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from napari_crii.engine.command import Command
-from napari_crii.engine.messages import Alive, Closed, Failed, Message
+from napari_crii.engine.messages import Alive, Closed, Failed, Message, UseCheckpoint
 from napari_crii.engine.wire import Wire
 from napari_crii.errors import CriiError
 
@@ -177,7 +177,8 @@ class _Lifetime:
             try:
                 self._wire.write(process.stdin, message, self._closing.is_set)  # type: ignore[arg-type]
             except CriiError as error:
-                self._receive(Failed(str(error)))
+                number = message.number if isinstance(message, UseCheckpoint) else 0
+                self._receive(Failed(str(error), checkpoint=number))
             except OSError:
                 return
 

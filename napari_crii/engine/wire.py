@@ -184,7 +184,7 @@ def _announced(line: bytes) -> tuple[str, int] | None:
 def _is_plain(name: str) -> bool:
     """Whether a name, on any system, stays in its folder and is not hidden."""
     plain = PurePosixPath(name).name == name == PureWindowsPath(name).name
-    return plain and not name.startswith(".") and not {":", "\0"} & set(name)
+    return bool(name) and plain and not name.startswith(".") and not {":", "\0"} & set(name)
 
 
 def _parts(source: BinaryIO, size: int) -> Iterator[bytes]:
