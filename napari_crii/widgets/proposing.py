@@ -44,8 +44,8 @@ class Answers:
 class Proposing(QObject):
     """One engine; of a slice only the answer to the latest question counts.
 
-    A question about one scan comes before earlier ones about the same, which stay; one about another
-    scan replaces them.
+    A question comes before earlier ones about the same scan, which stay; one about another scan
+    replaces them.
     """
 
     def __init__(self, answers: Answers, parent: QObject | None = None) -> None:
