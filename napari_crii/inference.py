@@ -12,6 +12,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
+from napari_crii.backend import Backend
 from napari_crii.checkpoint import Checkpoint
 from napari_crii.disagreement import mean_over_views
 from napari_crii.networks.crii import COARSE_STRIDE
@@ -67,15 +68,24 @@ class Predictor:
         Where to compute.
     views
         How many mirrored views to average, 1 to 4; the recipe's mirror axes may allow fewer.
+    channels_last
+        Whether the channels of a pixel lie side by side in memory.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: str = "cpu", views: int = 4) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        device: str = "cpu",
+        views: int = 4,
+        channels_last: bool = True,
+    ) -> None:
         if not 1 <= views <= 4:
             raise ValueError(f"{views} views: there are 1 to 4")
         self.checkpoint = checkpoint
         self.views = mirrored_views(checkpoint.preprocessing.mirror_axes)[:views]
-        self._device = torch.device(device)
-        self._network = checkpoint.network.to(self._device)
+        self._backend = Backend(device, channels_last)
+        self._network = checkpoint.network
+        self._backend.prepare(self._network)
 
     def predict_slice(self, volume: Volume, index: int) -> Prediction:
         """Predict slice `index` of a scan.
@@ -91,7 +101,7 @@ class Predictor:
         recipe.require(volume)
         if not 0 <= index < volume.slice_count:
             raise ValueError(f"{volume.name} has {volume.slice_count} slices, none at {index}")
-        image = torch.from_numpy(recipe.slice_input(volume, index)).to(self._device)
+        image = torch.from_numpy(recipe.slice_input(volume, index)).to(self._backend.device)
         with torch.inference_mode():
             logits = self._network(self.view_batch(image))
             shape = volume.slices().shape[1:3]
@@ -109,7 +119,7 @@ class Predictor:
     def view_batch(self, image: Tensor) -> Tensor:
         """Return the views of an input (C, H, W) as a batch (V, C, H, W)."""
         batch = torch.stack([mirror(image, view) for view in self.views])
-        return batch.contiguous(memory_format=torch.channels_last)
+        return batch.contiguous(memory_format=self._backend.layout)
 
     def _probabilities(self, logits: Tensor, shape: Sequence[int]) -> NDArray[np.float32]:
         """Return probabilities (V, K, *shape): every view mirrored back, on the slice's grid."""

@@ -21,6 +21,12 @@ _WATCH_SECONDS = 0.5
 
 def main(role: str, window: int) -> None:
     """Be the engine or the trainer until the window goes, or the trainer is done."""
+    _serve_as(role, window)
+    # At once: taking down the libraries may take longer than others wait for it.
+    os._exit(0)
+
+
+def _serve_as(role: str, window: int) -> None:
     threading.Thread(target=_end_with, args=(window,), name="watch", daemon=True).start()
     if role == "trainer":
         from napari_crii.engine import trainer

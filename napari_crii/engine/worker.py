@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from napari_crii.backend import Backend, devices, fastest
 from napari_crii.checkpoint import load_checkpoint
 from napari_crii.engine.channel import Channel
 from napari_crii.engine.messages import (
@@ -39,6 +41,9 @@ from napari_crii.patches import Patch
 from napari_crii.scan_prediction import doubt_on_slice
 from napari_crii.volume import Volume
 
+# Rows and columns on which backends are tried: tens of milliseconds a run.
+_TRIED = 128
+
 
 @dataclass(frozen=True, eq=False)
 class _Proposed:
@@ -60,6 +65,7 @@ class Engine:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
+        self._backend: Backend | None = None
         self._predictor: Predictor | None = None
         self._scans: dict[str, tuple[Volume, Path]] = {}
         self._wanted = Wanted()
@@ -68,7 +74,7 @@ class Engine:
 
     def run(self) -> None:
         """Serve until the window goes."""
-        self._channel.send(Ready("cpu"))
+        self._channel.send(Ready(devices()[0]))
         while not self._alone:
             self._hear(wait=not self._wanted)
             index = self._wanted.first
@@ -112,9 +118,14 @@ class Engine:
             self._channel.send(Failed(str(error), request, checkpoint))
 
     def _use(self, message: UseCheckpoint) -> None:
-        self._predictor = Predictor(load_checkpoint(message.path))
-        digest = self._predictor.checkpoint.digest
-        self._channel.send(CheckpointInUse(digest, message.number))
+        checkpoint = load_checkpoint(message.path)
+        if self._backend is None:
+            shape = (1, checkpoint.preprocessing.in_channels, _TRIED, _TRIED)
+            image = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+            self._backend = fastest(checkpoint.network, image)
+        where = self._backend
+        self._predictor = Predictor(checkpoint, where.device, channels_last=where.channels_last)
+        self._channel.send(CheckpointInUse(checkpoint.digest, message.number, str(where)))
 
     def _open(self, message: OpenScan) -> None:
         between, rows, columns = message.spacing

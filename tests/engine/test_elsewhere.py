@@ -66,6 +66,12 @@ def descendants() -> list[psutil.Process]:
     return psutil.Process().children(recursive=True)
 
 
+def gone(processes: list[psutil.Process]) -> bool:
+    return eventually(
+        lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
+    )
+
+
 def test_the_window_s_files_are_hidden_from_the_stand_in(window: Path, here: Path) -> None:
     there = window.with_name("there")
     program = (sys.executable, str(WRAPPER), str(window), str(there))
@@ -119,8 +125,8 @@ def test_a_busy_engine_ends_with_its_window(window: Path, here: Path) -> None:
     processes = descendants()
     assert len(processes) == 3
     client.close()
-    _, alive = psutil.wait_procs(processes, 5)
-    assert alive == []
+    assert gone(processes)
+    assert inbox.until(Closed)[-1] == Closed(0)
 
 
 def test_the_other_side_of_a_broken_connection_ends_too(window: Path, here: Path) -> None:
@@ -135,8 +141,7 @@ def test_the_other_side_of_a_broken_connection_ends_too(window: Path, here: Path
     client.cancel()
     connection.kill()
     inbox.until(Closed)
-    _, alive = psutil.wait_procs(processes, 5)
-    assert alive == []
+    assert gone(processes)
     client.close(wait=True)
 
 

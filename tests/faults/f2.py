@@ -2,11 +2,12 @@
 
     python -m tests.faults.f2 --count 250
 
-A case starts a window without Qt (`f2_window`: the project, session and clients of the real one) with
-its real engine and trainer, and strikes at a random moment. If the window lives, it must go on drawing
-and saving, and the next proposal must come from the last good weights. In the end, however the window
-went, all its processes must be gone five seconds later, no file may be half a checkpoint, and the
-project must hold what was acknowledged and propose with its newest weights.
+The window is one without Qt (`f2_window`: the project, session and clients of the real one), with
+its real engine and trainer. Four times a child of it is struck at a random moment: the window must
+go on drawing and saving, and the next proposal must come from the last good weights. The fifth time
+it is the window itself, alone or together with its engine: five seconds later all its processes
+must be gone, no file may be half a checkpoint, and the project must hold what was acknowledged and
+propose with its newest weights.
 """
 
 from __future__ import annotations
@@ -14,14 +15,15 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,34 +45,74 @@ _PATIENCE_SECONDS = 180.0
 _ROOT = Path(__file__).resolve().parents[2]
 _MARK = "NAPARI_CRII_F2"
 
-STRIKES = (
+CHILDREN = (
     ("engine", "learning"),
-    ("window", "learning"),
+    ("trainer", "learning"),
     ("engine", "publishing"),
+    ("hung engine", "learning"),
+    ("engine", "learning"),
+    ("trainer", "publishing"),
+)
+WINDOWS = (
+    ("window", "learning"),
+    ("both", "publishing"),
     ("window", "publishing"),
     ("both", "learning"),
-    ("both", "publishing"),
-    ("trainer", "learning"),
-    ("trainer", "publishing"),
-    ("hung engine", "learning"),
-    ("window", "starting"),
+    ("both", "starting"),
 )
+STRIKES_PER_WINDOW = 5
 
 Event = dict[str, Any]
 
 
 def check(seed: int, folder: Path) -> Verdict:
-    """Run one case: the seed chooses who is struck, during what, and when."""
-    victim, phase = STRIKES[seed % len(STRIKES)]
+    """Run one case: the seed chooses who is struck, during what, and when.
+
+    A window that the case before left alive is struck again; otherwise a new one is started.
+    """
+    life, strike = divmod(seed, STRIKES_PER_WINDOW)
+    last = strike == STRIKES_PER_WINDOW - 1
     rng = np.random.default_rng(seed)
-    Project.create(folder / "p", "p", numbered_classes(["a", "b"]))
-    first = save_checkpoint(folder / "first.safetensors", small_checkpoint(classes=3)).digest
-    with _window(folder, int(rng.integers(3, 12))) as window:
-        fault = _struck(window, victim, phase, rng)
-    acknowledged = max((e["number"] for e in window.seen("saved")), default=0)
-    fault = fault or window.left_behind() or _damaged(folder)
-    fault = fault or _reopened(folder / "p", acknowledged, first)
+    victim, phase = WINDOWS[life % len(WINDOWS)] if last else CHILDREN[seed % len(CHILDREN)]
+    window = _SITTING.window(iterations=int(rng.integers(3, 12)))
+    fault = _struck(window, victim, phase, rng)
+    if last or fault:
+        fault = _SITTING.end() or fault
     return Verdict(f"{victim} killed while {phase}", fault, victim.replace(" ", "-"))
+
+
+class Sitting:
+    """The window that is struck now, and the folder of its project."""
+
+    def __init__(self) -> None:
+        self._window: Window | None = None
+        self._folder = Path()
+        self._first = ""
+
+    def window(self, iterations: int) -> Window:
+        """Return the window; a new one, on a new project, if there is none."""
+        if self._window is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="faults-"))
+            Project.create(self._folder / "p", "p", numbered_classes(["a", "b"]))
+            weights = self._folder / "first.safetensors"
+            self._first = save_checkpoint(weights, small_checkpoint(classes=3)).digest
+            self._window = Window(self._folder, iterations)
+        return self._window
+
+    def end(self) -> str:
+        """End the window, if it has not ended; return what is wrong with what it leaves."""
+        window, self._window = self._window, None
+        if window is None:
+            return ""
+        window.end()
+        try:
+            return (
+                window.left_behind()
+                or _damaged(self._folder)
+                or _reopened(self._folder / "p", window.acknowledged, self._first)
+            )
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class Window:
@@ -81,6 +123,8 @@ class Window:
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self.events: list[Event] = []
         self.ended = 0.0
+        self.good = ""
+        self.acknowledged = 0
         (folder / "tmp").mkdir()
         environment = {
             **os.environ,
@@ -113,6 +157,9 @@ class Window:
             if event is None:
                 break
             self.events.append(event)
+            self.acknowledged = event.get("number", self.acknowledged)
+            if event["event"] == "in use":
+                self.good = event["digest"]
             if wanted(event):
                 return event
         return None
@@ -163,68 +210,63 @@ class Window:
         self._events.put(None)
 
 
-@contextmanager
-def _window(folder: Path, iterations: int) -> Iterator[Window]:
-    window = Window(folder, iterations)
-    try:
-        yield window
-    finally:
-        window.end()
+_SITTING = Sitting()
 
 
 def _struck(window: Window, victim: str, phase: str, rng: np.random.Generator) -> str:
     """Strike, and return what is wrong with how the window goes on, if it lives."""
-    if not _reached(window, victim, phase):
+    window.events.clear()
+    if not _reached(window, phase):
         return f"{phase} was never reached"
-    time.sleep(rng.uniform(0, 0.15 if phase == "publishing" else 1.0))
     child = window.pid("trainer" if victim == "trainer" else "engine")
+    if child is None:
+        return "there was nothing to strike"
+    if phase == "starting":
+        _signal(child, signal.SIGKILL)
+    time.sleep(rng.uniform(0, {"publishing": 0.15, "learning": 1.0, "starting": 4.0}[phase]))
     if victim in ("window", "both"):
-        if victim == "both" and child is not None:
+        if victim == "both":
             _signal(child, signal.SIGKILL)
         window.kill()
         return ""
-    if child is None or not _signal(
-        child, signal.SIGSTOP if victim == "hung engine" else signal.SIGKILL
-    ):
-        return "there was nothing to strike"
-    return _goes_on(window, victim)
+    _signal(child, signal.SIGSTOP if victim == "hung engine" else signal.SIGKILL)
+    return _trainer_goes_on(window) if victim == "trainer" else _engine_goes_on(window)
 
 
-def _reached(window: Window, victim: str, phase: str) -> bool:
-    """Wait for the moment in which to strike."""
-    if phase == "starting":
-        return window.until(lambda e: e["event"] == "children" and bool(e["engine"])) is not None
-    ready = window.until(lambda e: e["event"] == "proposed")
-    if phase == "learning":
-        moment = window.until(lambda e: e["event"] == "stepped")
-    else:
+def _reached(window: Window, phase: str) -> bool:
+    """Wait until both children are at work, and then for the moment in which to strike."""
+    moments: list[Callable[[Event], bool]] = [
+        lambda e: e["event"] == "proposed",
+        lambda e: e["event"] == "children" and bool(e["engine"] and e["trainer"]),
         # After the last step the weights are judged and published.
-        moment = window.until(lambda e: e["event"] == "stepped" and e["step"] == e["total"])
-    if victim != "trainer":
-        window.until(lambda e: e["event"] == "children" and bool(e["engine"]))
-    return ready is not None and moment is not None
+        lambda e: e["event"] == "stepped" and (phase != "publishing" or e["step"] == e["total"]),
+    ]
+    return all(window.until(moment) is not None for moment in moments)
 
 
-def _goes_on(window: Window, victim: str) -> str:
-    if victim == "trainer":
-        learnt = window.until(lambda e: e["event"] == "published")
-        restarted = True
-    else:
-        restarted = window.until(lambda e: e["event"] == "restarting") is not None
-        learnt = {}
-    good = [e["digest"] for e in window.seen("in use")][-1]
-    if not restarted or learnt is None:
+def _trainer_goes_on(window: Window) -> str:
+    if window.until(lambda e: e["event"] == "published") is None:
+        return "nothing is learnt any more"
+    return _window_goes_on(window)
+
+
+def _engine_goes_on(window: Window) -> str:
+    if window.until(lambda e: e["event"] == "restarting") is None:
         return "what was killed did not start again"
-    if victim != "trainer":
-        again = window.until(lambda e: e["event"] == "in use")
-        if again is None or again["digest"] != good:
-            return f"the new engine does not begin with the last good weights {good[:8]}: {again}"
+    good = window.good
+    again = window.until(lambda e: e["event"] == "in use")
+    if again is None or again["digest"] != good:
+        return f"the new engine does not begin with {good[:8]}, which were good: {again}"
+    return _window_goes_on(window)
+
+
+def _window_goes_on(window: Window) -> str:
+    """Return what is wrong with what the window saves, proposes and says from now on."""
     if window.until(lambda e: e["event"] == "saved") is None:
         return "nothing is saved any more"
     proposed = window.until(lambda e: e["event"] == "proposed")
-    in_use = [e["digest"] for e in window.seen("in use")]
-    if proposed is None or proposed["digest"] not in (good, *in_use[-1:]):
-        return f"the next proposal is not from the last good weights: {proposed}"
+    if proposed is None or proposed["digest"] != window.good:
+        return f"the next proposal is not from {window.good[:8]}, which were good: {proposed}"
     failures = window.seen("failed")
     return f"failures were told: {failures}" if failures else ""
 
@@ -270,4 +312,5 @@ def _reopened(path: Path, acknowledged: int, first: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main("F2", check, full=250))
+    code = main("F2", check, full=250)
+    sys.exit(max(code, int(bool(_SITTING.end()))))

@@ -2,8 +2,9 @@
 
     python -m tests.faults.f2_window FOLDER ITERATIONS
 
-FOLDER holds a project `p` and weights `first.safetensors`. It proposes, draws, accepts, learns and takes
-new weights into use, over and over, and tells each event as a JSON line, until its input closes.
+FOLDER holds a project `p` and weights `first.safetensors`. It proposes, draws, accepts, learns and
+takes new weights into use, over and over, and tells each event as a JSON line, until its input
+closes.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ LEARNT = range(6)
 # Seconds without a heartbeat after which an engine is taken for hung: fewer than in use.
 SILENT_SECONDS = 8
 _TURN_SECONDS = 0.1
+# Between two rounds of proposals, for the trainer's sake.
+_REST_TURNS = 5
 
 
 def scan() -> Volume:
@@ -62,6 +65,7 @@ class Window:
         self._arrived: queue.SimpleQueue[tuple[int, Message]] = queue.SimpleQueue()
         self._runs = itertools.count(1)
         self._strokes = itertools.count()
+        self._rest = 0
         saved = Listener(saved=lambda told: say("saved", number=told.number))
         self.project = Project.open(folder / "p", listener=saved)
         self._case = self.project.session.open(scan())
@@ -80,6 +84,9 @@ class Window:
     def turn(self) -> None:
         """Do what a user and an event loop do in a while."""
         self._draw()
+        self._rest -= 1
+        if self._rest == 0:
+            self._propose()
         say("children", engine=self._engine.pid, trainer=self._trainer and self._trainer.pid)
         try:
             while True:
@@ -116,7 +123,7 @@ class Window:
                 self._case.publish(proposal)
                 say("proposed", digest=proposal.checkpoint)
             case ProposalFinished():
-                self._propose()
+                self._rest = _REST_TURNS
             case CheckpointInUse(digest):
                 say("in use", digest=digest)
             case Restarting():
@@ -126,7 +133,7 @@ class Window:
             case Closed():
                 # Idle at that moment; the next question starts it.
                 say("restarting")
-                self._propose()
+                self._rest = 1
 
     def _learn(self) -> None:
         run = self._run = next(self._runs)
