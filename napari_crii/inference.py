@@ -13,8 +13,9 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
+from napari_crii.backend import Backend
 from napari_crii.checkpoint import Checkpoint
-from napari_crii.device import is_out_of_memory, laid_out, release_memory
+from napari_crii.device import is_out_of_memory, release_memory
 from napari_crii.disagreement import mean_over_views
 from napari_crii.errors import DeviceError
 from napari_crii.networks import BranchLogits
@@ -76,6 +77,8 @@ class Predictor:
         Where to compute.
     views
         How many mirrored views to average, 1 to 4; the recipe's mirror axes may allow fewer.
+    channels_last
+        Whether the channels of a pixel lie side by side in memory.
 
     Attributes
     ----------
@@ -83,13 +86,21 @@ class Predictor:
         One sentence once memory ran out and slices are computed in smaller parts, else ``""``.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: str = "cpu", views: int = 4) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        device: str = "cpu",
+        views: int = 4,
+        channels_last: bool = True,
+    ) -> None:
         if not 1 <= views <= 4:
             raise ValueError(f"{views} views: there are 1 to 4")
         self.checkpoint = checkpoint
         self.views = mirrored_views(checkpoint.preprocessing.mirror_axes)[:views]
+        self._backend = Backend(device, channels_last)
         self._device = torch.device(device)
-        self._network = checkpoint.network.to(self._device)
+        self._network = checkpoint.network
+        self._backend.prepare(self._network)
         self.remark = ""
         self._whole = True
         self._tiles = list(_TILES)
@@ -156,7 +167,8 @@ class Predictor:
 
     def view_batch(self, image: Tensor) -> Tensor:
         """Return the views of an input (C, H, W) as a batch (V, C, H, W)."""
-        return laid_out(torch.stack([mirror(image, view) for view in self.views]))
+        batch = torch.stack([mirror(image, view) for view in self.views])
+        return batch.contiguous(memory_format=self._backend.layout)
 
     def _probabilities(self, logits: Tensor, shape: Sequence[int]) -> NDArray[np.float32]:
         """Return probabilities (V, K, *shape): every view mirrored back, on the slice's grid."""

@@ -16,6 +16,7 @@ from napari_crii.cli.benchmark import app as benchmark
 from napari_crii.cli.checkpoint import app as checkpoint
 from napari_crii.cli.demo import demo
 from napari_crii.cli.doctor import doctor
+from napari_crii.cli.engine import engine
 from napari_crii.cli.evaluate import evaluate
 from napari_crii.cli.finetune import finetune
 from napari_crii.cli.info import info
@@ -39,6 +40,7 @@ for _command, _example in (
     (evaluate, "evaluate --predictions out --labels masks --json"),
     (demo, "demo scan.nii.gz --headless -o demo-output"),
     (doctor, "doctor --json"),
+    (engine, "engine"),
 ):
     app.command(epilog=f"Example: napari-crii {_example}")(_command)
 app.add_typer(benchmark)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,7 @@ import typer
 from napari_crii.cli._display import has_display
 from napari_crii.cli._output import JsonOption, note, write_json
 from napari_crii.cli._scan_options import VolumeIndex
+from napari_crii.errors import EngineError
 
 if TYPE_CHECKING:
     from napari_crii.cli._headless import Outcome
@@ -39,6 +41,14 @@ Weights = Annotated[
         help="Weights for SCAN instead of the shipped.",
     ),
 ]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="CMD",
+        help='What carries the network for the window, such as "ssh HOST napari-crii engine".',
+    ),
+]
 
 
 def demo(
@@ -48,6 +58,7 @@ def demo(
     iterations: Iterations = None,
     checkpoint: Weights = None,
     volume_index: VolumeIndex = None,
+    engine: Engine = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the tool at work: on your scan with the shipped weights, or on a template MRI.
@@ -61,6 +72,8 @@ def demo(
     windowless = headless or as_json or not has_display()
     if windowless and not headless:
         note("Running headless: " + ("--json asks for it." if as_json else "there is no display."))
+    if engine is not None:
+        _choose(engine, windowless)
     if scan is None:
         task = mni_task(iterations or DEMO_ITERATIONS)
     else:
@@ -70,6 +83,17 @@ def demo(
 
         raise typer.Exit(show(task))
     _show_headless(task, scan, output, as_json)
+
+
+def _choose(engine: str, windowless: bool) -> None:
+    """Let the window's children be started by a command."""
+    from napari_crii.engine.command import VARIABLE, words_of
+
+    if windowless:
+        raise EngineError("--engine is for a window, and none is opened here")
+    if not words_of(engine):
+        raise EngineError("--engine names no command")
+    os.environ[VARIABLE] = engine
 
 
 def _show_headless(task: DemoTask, scan: Path | None, output: Path, as_json: bool) -> None:

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import logging
+import math
 import os
 import queue
 import subprocess
-import sys
 import threading
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 
-from napari_crii.engine.messages import (
-    Closed,
-    Failed,
-    Message,
-    decode,
-    encode,
-)
+from napari_crii.engine.command import Command
+from napari_crii.engine.messages import Alive, Closed, Failed, Message, UseCheckpoint
+from napari_crii.engine.wire import Wire
 from napari_crii.errors import CriiError
 
 CLOSE_SECONDS = 5.0
-
-_log = logging.getLogger(__name__)
+# Before the first word: logging in elsewhere, loading libraries from a slow disk.
+STARTING_SECONDS = 300
+SILENT_SECONDS = 20
+_TICK_SECONDS = 1.0
 
 Receiver = Callable[[Message], None]
 Job = Callable[[], Message | None]
@@ -43,28 +41,45 @@ class Child:
     """One child process; it ends when it is closed or no longer referred to.
 
     Whatever takes time (starting it, writing to it) happens on a thread of its own, so no call
-    here makes a window wait.
+    here makes a window wait. A child that has said once that it is alive, and then nothing for some
+    time, is killed.
 
     Parameters
     ----------
-    module
-        What to run with ``python -m``.
+    command
+        What to run.
     receive
         Called with each message, on the reading thread; last with `Closed`.
+    files
+        Where the child's files arrive, if it does not see ours.
+    silent
+        Seconds of silence after which a child that says it is alive is taken for hung.
     """
 
-    def __init__(self, module: str, receive: Receiver) -> None:
-        # -P: a file named like a library, in the folder one happens to be in, is not run.
-        self._lifetime = _Lifetime([sys.executable, "-P", "-m", module], receive)
-        self._thread = threading.Thread(target=self._lifetime.run, name=module, daemon=True)
+    def __init__(
+        self,
+        command: Command,
+        receive: Receiver,
+        files: Path | None = None,
+        silent: int = SILENT_SECONDS,
+    ) -> None:
+        self._wire = Wire()
+        self._command = command
+        self.let_files_arrive(files)
+        self._lifetime = _Lifetime(command, receive, self._wire, silent)
+        self._thread = threading.Thread(target=self._lifetime.run, name=command.name, daemon=True)
         self._thread.start()
-        weakref.finalize(self, self._lifetime.jobs.put, None)
+        weakref.finalize(self, self._lifetime.close)
 
     @property
     def pid(self) -> int | None:
         """Process id, once started."""
         process = self._lifetime.process
         return None if process is None else process.pid
+
+    def let_files_arrive(self, folder: Path | None) -> None:
+        """Say where files of the child arrive, if it does not see ours."""
+        self._wire.files = None if self._command.shares_files else folder
 
     def send(self, message: Message) -> None:
         """Send a message, after everything that was asked before."""
@@ -79,7 +94,7 @@ class Child:
 
     def close(self, wait: bool = False) -> None:
         """Close the child's input, by which it ends; `wait` for it."""
-        self._lifetime.jobs.put(None)
+        self._lifetime.close()
         if wait:
             self._thread.join(2 * CLOSE_SECONDS + 1)
 
@@ -87,17 +102,28 @@ class Child:
 class _Lifetime:
     """What the threads of a child share; knows nothing of its `Child`, which can thus go."""
 
-    def __init__(self, command: list[str], receive: Receiver) -> None:
+    def __init__(self, command: Command, receive: Receiver, wire: Wire, silent: int) -> None:
         self._command = command
         self._receive = receive
+        self._wire = wire
+        self._silent = silent
         self.jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self.process: subprocess.Popen[bytes] | None = None
+        self._closing = threading.Event()
+        self._over = threading.Event()
+        self._beats = False
+        self._patience = float(STARTING_SECONDS)
+
+    def close(self) -> None:
+        """Let the child go; what waits to be sent is sent before."""
+        self._closing.set()
+        self.jobs.put(None)
 
     def run(self) -> None:
         """Start the process, serve it, and see it off."""
         try:
             process = subprocess.Popen(
-                self._command,
+                self._command.words,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=child_environment(),
@@ -112,7 +138,9 @@ class _Lifetime:
 
     def _serve(self, process: subprocess.Popen[bytes]) -> None:
         reader = threading.Thread(target=self._read, args=(process,), daemon=True)
+        watch = threading.Thread(target=self._watch, args=(process,), daemon=True)
         reader.start()
+        watch.start()
         self._write(process)
         with contextlib.suppress(OSError):
             process.stdin.close()  # type: ignore[union-attr]
@@ -121,6 +149,20 @@ class _Lifetime:
         except subprocess.TimeoutExpired:
             process.kill()
         reader.join(CLOSE_SECONDS)
+        self._over.set()
+
+    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+        """Kill a child that is silent for too long, or does not read on when it shall end.
+
+        Silence is counted in turns of this thread: where everything stood still for a while, as
+        on a laptop that slept, the child is given its time all the same.
+        """
+        while not self._over.wait(_TICK_SECONDS):
+            self._patience -= _TICK_SECONDS
+            if self._closing.is_set():
+                self._patience = min(self._patience, CLOSE_SECONDS)
+            if self._patience < 0:
+                process.kill()
 
     def _write(self, process: subprocess.Popen[bytes]) -> None:
         """Send until closed, or until the child is gone."""
@@ -130,20 +172,25 @@ class _Lifetime:
             except (OSError, CriiError) as error:
                 self._receive(Failed(str(error)))
                 continue
+            if message is None or process.stdin is None:
+                continue
             try:
-                if message is not None and process.stdin is not None:
-                    process.stdin.write(encode(message))
-                    process.stdin.flush()
+                self._wire.write(process.stdin, message, self._closing.is_set)  # type: ignore[arg-type]
+            except CriiError as error:
+                number = message.number if isinstance(message, UseCheckpoint) else 0
+                self._receive(Failed(str(error), checkpoint=number))
             except OSError:
                 return
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
-        for line in process.stdout or ():
-            try:
-                message = decode(line)
-            except ValueError:
-                _log.warning("the network's process wrote a line that is no message")
-                continue
-            self._receive(message)
+        if process.stdout is not None:
+            for message in self._wire.read(process.stdout):  # type: ignore[arg-type]
+                self._heard(message)
         self.jobs.put(None)
         self._receive(Closed(process.wait()))
+
+    def _heard(self, message: Message) -> None:
+        self._beats |= isinstance(message, Alive)
+        self._patience = self._silent if self._beats else math.inf
+        if not isinstance(message, Alive):
+            self._receive(message)

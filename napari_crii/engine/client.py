@@ -7,15 +7,14 @@ import shutil
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 
-from napari_crii.engine.child import Child, Job, Receiver
+from napari_crii.engine.child import Child, Receiver
+from napari_crii.engine.command import ENGINE, TRAINER, engine_command, trainer_command
 from napari_crii.engine.messages import (
-    Cancel,
-    Closed,
     Learn,
     Message,
     OpenScan,
@@ -23,35 +22,36 @@ from napari_crii.engine.messages import (
     Propose,
     SliceProposed,
     StopLearning,
-    UseCheckpoint,
 )
+from napari_crii.engine.supervision import Process, Supervision
+from napari_crii.patches import Patch
 from napari_crii.session.proposals import Proposal
 from napari_crii.snapshot import Snapshot, save_snapshot
 from napari_crii.volume import Volume
 
-ENGINE = "napari_crii.engine.worker"
-TRAINER = "napari_crii.engine.trainer"
+__all__ = ["ENGINE", "TRAINER", "EngineClient", "TrainerClient", "collect"]
+
+Start = Callable[[Receiver, Path], Process]
 
 
 class EngineClient:
-    """Proposals from a child process, restarted on the next request when it died.
+    """Proposals from an engine that starts with the first question, and again when it dies.
 
     Parameters
     ----------
     receive
         Called with each message, on another thread.
+    start
+        Starts an engine, given who receives and where its files arrive; by default a child.
     """
 
-    def __init__(self, receive: Receiver) -> None:
-        self._receive = receive
-        self._folder = Path(tempfile.mkdtemp(prefix="napari-crii-"))
-        self._remove_folder = weakref.finalize(self, shutil.rmtree, self._folder, True)
+    def __init__(self, receive: Receiver, start: Start | None = None) -> None:
+        self._folder = folder = Path(tempfile.mkdtemp(prefix="napari-crii-"))
+        begin = start or _start_engine
+        self._engine = Supervision(lambda relay: begin(relay, folder), receive)
         self._requests = itertools.count(1)
         self._files = itertools.count()
-        self._ended = threading.Event()
-        self._child: Child | None = None
-        self._checkpoint: Path | None = None
-        self._scans: dict[str, Job] = {}
+        self._forget = weakref.finalize(self, _let_go, self._engine, self._folder)
 
     @property
     def folder(self) -> Path:
@@ -61,14 +61,11 @@ class EngineClient:
     @property
     def pid(self) -> int | None:
         """Process id of the engine, if it runs."""
-        running = self._child is not None and not self._ended.is_set()
-        return self._child.pid if running and self._child is not None else None
+        return self._engine.pid
 
     def use_checkpoint(self, path: Path) -> None:
         """Propose with these weights from the next slice on."""
-        child = self._ensure()
-        self._checkpoint = path
-        child.send(UseCheckpoint(str(path)))
+        self._engine.use_checkpoint(path)
 
     def open_scan(self, key: str, volume: Volume) -> None:
         """Make a scan known; its voxels are handed over as a memory-mapped file."""
@@ -80,57 +77,48 @@ class EngineClient:
                 _save_whole(path, volume)
             return message
 
-        child = self._ensure()
-        self._scans[key] = spool
-        child.send_later(spool)
+        self._engine.open_scan(key, spool)
 
     def propose(self, key: str, slices: Iterable[int]) -> int:
-        """Ask for slices of a scan, in this order; return the request's number."""
+        """Ask for slices of a scan, in this order; return the request's number.
+
+        They come before what was asked for earlier; see `Wanted`.
+        """
         number = next(self._requests)
-        self._ensure().send(Propose(number, key, tuple(slices)))
+        self._engine.ask(Propose(number, key, tuple(slices)))
         return number
+
+    def propose_patch(self, key: str, patch: Patch) -> int:
+        """Ask for a patch: its whole slice, which is what the network sees at once."""
+        return self.propose(key, (patch.slice,))
 
     def cancel(self) -> None:
         """Stop proposing."""
-        if self._child is not None:
-            self._child.send(Cancel())
+        self._engine.cancel()
 
     def close(self, wait: bool = False) -> None:
         """End the engine and remove the private folder."""
-        child, self._child = self._child, None
+        process = self._engine.close()
 
         def finish() -> None:
             """Remove the folder only when nobody writes to it any more."""
-            if child is not None:
-                child.close(wait=True)
-            self._remove_folder()
+            if process is not None:
+                process.close(wait=True)
+            self._forget()
 
-        if child is None or wait:
+        if process is None or wait:
             finish()
         else:
             threading.Thread(target=finish, name="closing", daemon=True).start()
 
-    def _ensure(self) -> Child:
-        """Return the running child; a new one is told what the old one knew."""
-        if self._child is None or self._ended.is_set():
-            self._ended = threading.Event()
-            self._child = Child(ENGINE, _relay(self._receive, self._ended))
-            if self._checkpoint is not None:
-                self._child.send(UseCheckpoint(str(self._checkpoint)))
-            for spool in self._scans.values():
-                self._child.send_later(spool)
-        return self._child
+
+def _start_engine(receive: Receiver, files: Path) -> Process:
+    return Child(engine_command(), receive, files)
 
 
-def _relay(receive: Receiver, ended: threading.Event) -> Receiver:
-    """Return a receiver that notes the end of a child; it must not keep the client alive."""
-
-    def relay(message: Message) -> None:
-        if isinstance(message, Closed):
-            ended.set()
-        receive(message)
-
-    return relay
+def _let_go(engine: Supervision, folder: Path) -> None:
+    engine.close()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _save_whole(path: Path, volume: Volume) -> None:
@@ -151,7 +139,7 @@ class TrainerClient:
     """
 
     def __init__(self, receive: Receiver) -> None:
-        self._child = Child(TRAINER, receive)
+        self._child = Child(trainer_command(), receive)
 
     @property
     def pid(self) -> int | None:
@@ -163,6 +151,7 @@ class TrainerClient:
 
         def freeze() -> Message:
             folder.mkdir(parents=True, exist_ok=True)
+            self._child.let_files_arrive(folder)
             save_snapshot(Path(request.snapshot), snapshot)
             return request
 

@@ -11,9 +11,10 @@ from napari_crii.patches import Box, Patch, Reason
 
 @dataclass(frozen=True)
 class UseCheckpoint:
-    """Propose with these weights from the next slice on."""
+    """Propose with these weights from the next slice on; `number` comes back with the answer."""
 
     path: str
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,10 @@ class OpenScan:
 
 @dataclass(frozen=True)
 class Propose:
-    """Propose these slices of a scan, in this order; the latest request replaces earlier ones."""
+    """Propose these slices of a scan, in this order, before what was asked earlier.
+
+    The latest request wins for each slice that it names; one for another scan replaces all.
+    """
 
     request: int
     scan: str
@@ -49,7 +53,7 @@ class Propose:
 
 @dataclass(frozen=True)
 class Cancel:
-    """Stop proposing."""
+    """Stop proposing, whatever was asked."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +107,26 @@ class Ready:
 
 @dataclass(frozen=True)
 class CheckpointInUse:
-    """Proposals are made with these weights from now on."""
+    """Proposals are made with these weights from now on.
+
+    Attributes
+    ----------
+    digest
+        Of the weights.
+    number
+        Of the `UseCheckpoint` that is answered.
+    backend
+        How they are computed with, in words.
+    """
 
     digest: str
+    number: int = 0
+    backend: str = ""
+
+
+@dataclass(frozen=True)
+class Alive:
+    """The child is there, whether it waits or computes; its client alone hears this."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +155,7 @@ class SliceProposed:
 
 @dataclass(frozen=True)
 class ProposalFinished:
-    """All slices of a request are proposed."""
+    """Of a request nothing is left: proposed, or asked for again by a later one."""
 
     request: int
     scan: str
@@ -223,10 +244,29 @@ class Failed:
         The sentence.
     request
         The proposal that failed; 0 where it was something else.
+    checkpoint
+        The `UseCheckpoint.number` that failed; 0 where it was something else.
     """
 
     message: str
     request: int = 0
+    checkpoint: int = 0
+
+
+@dataclass(frozen=True)
+class Restarting:
+    """The engine died with work to do and starts again; made by the client, as `Closed`.
+
+    Attributes
+    ----------
+    attempt
+        How often in a row it has died, without a slice in between.
+    seconds
+        Until it starts.
+    """
+
+    attempt: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -253,11 +293,15 @@ Message = (
     | LearningRemark
     | LearningFinished
     | Failed
+    | Alive
+    | Restarting
     | Closed
 )
 
-# `Closed` is left out: a child cannot say that it has ended.
-_KINDS: dict[str, type[Any]] = {k.__name__: k for k in Message.__args__ if k is not Closed}
+# What the client makes is left out: a child cannot say that it has ended.
+_KINDS: dict[str, type[Any]] = {
+    k.__name__: k for k in Message.__args__ if k not in (Closed, Restarting)
+}
 _TYPES: dict[object, type | tuple[type, ...]] = {
     "bool": bool,
     "int": int,

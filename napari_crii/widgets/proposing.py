@@ -42,14 +42,21 @@ class Answers:
 
 
 class Proposing(QObject):
-    """One engine, one question at a time; an answer to an older question is dropped."""
+    """One engine; of a slice only the answer to the latest question counts.
+
+    A question comes before earlier ones about the same scan, which stay; one about another scan
+    replaces them.
+    """
 
     def __init__(self, answers: Answers, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._answers = answers
         self._mailbox = Mailbox(self._on_message, self)
         self._engine = EngineClient(self._mailbox.post)
-        self._request: int | None = None
+        self._scan = ""
+        # By slice, which question waits for it; and questions that are not at their end.
+        self._asked: dict[int, int] = {}
+        self._open: set[int] = set()
         self._failed = False
         self.progress = Progress()
 
@@ -73,10 +80,15 @@ class Proposing(QObject):
         self._engine.open_scan(volume.digest, volume)
 
     def ask(self, volume: Volume, slices: Sequence[int]) -> None:
-        """Ask for slices of a scan, in this order, instead of what was asked before."""
-        self.progress = Progress(0, len(slices))
+        """Ask for slices of a scan, in this order, before what was asked earlier."""
         self._failed = False
-        self._request = self._engine.propose(volume.digest, slices)
+        number = self._engine.propose(volume.digest, slices)
+        if self._scan != volume.digest:
+            self._forget()
+        self._scan = volume.digest
+        self._open.add(number)
+        self._asked |= dict.fromkeys(slices, number)
+        self.progress = Progress(0, len(self._asked))
 
     def cancel(self) -> None:
         """Stop proposing; what has arrived stays."""
@@ -90,28 +102,31 @@ class Proposing(QObject):
         self._engine.close()
 
     def _forget(self) -> None:
-        self._request = None
+        self._asked, self._open = {}, set()
         self.progress = Progress()
 
     def _on_message(self, message: Message) -> None:
         match message:
             case SliceProposed():
                 self._on_proposal(message)
-            case ProposalFinished(request, _, seconds) if request == self._request:
-                self._forget()
-                self._answers.finished(seconds)
+            case ProposalFinished(request, _, seconds) if request in self._open:
+                self._open.remove(request)
+                if not self._asked:
+                    self._forget()
+                    self._answers.finished(seconds)
             # The first failure is the cause; what fails after it only follows from it.
-            case Failed(text, request) if not self._failed and request in (0, self._request):
+            case Failed(text, request) if not self._failed and request in {0, *self._open}:
                 self._failed = True
                 self._forget()
                 self._answers.failed(f"No proposal: {text}")
-            case Closed(code) if code != 0:
+            case Closed(code) if code != 0 and not self._failed:
                 self._forget()
                 self._answers.failed("The engine ended; it starts again when you propose.")
 
     def _on_proposal(self, message: SliceProposed) -> None:
         proposal = collect(message)
-        if message.request != self._request:
+        if message.scan != self._scan or self._asked.get(message.slice) != message.request:
             return
+        del self._asked[message.slice]
         self.progress = replace(self.progress, done=self.progress.done + 1)
         self._answers.proposed(proposal)

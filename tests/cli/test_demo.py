@@ -160,3 +160,28 @@ def test_the_demonstration_takes_a_volume_of_a_cine(
     assert "holds 2 volumes" in refused("demo", tmp_path / "cine.nii.gz", *options)
     report = as_json("demo", tmp_path / "cine.nii.gz", "--volume-index", 0, *options)
     assert Path(report["mask"]).name == "cine_mask.nii.gz"
+
+
+def test_the_engine_of_the_window_can_be_a_command(
+    run, refused, scan_file: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_crii.cli import _window
+    from napari_crii.engine.command import VARIABLE, engine_command, trainer_command
+
+    options = ["-o", tmp_path, "--checkpoint", checkpoint, "--engine"]
+    seen: list[tuple[str, ...]] = []
+
+    def show(task: DemoTask) -> int:
+        seen.extend([engine_command().words, trainer_command().words])
+        return 0
+
+    monkeypatch.setenv(VARIABLE, "")
+    monkeypatch.setattr(demo, "has_display", lambda: True)
+    monkeypatch.setattr(_window, "show", show)
+    command = "ssh 'my host' napari-crii engine"
+    assert run("demo", scan_file, *options, command).exit_code == 0
+    words = ("ssh", "my host", "napari-crii", "engine")
+    assert seen == [words, (*words, "--trainer")]
+    assert "no closing quotation" in refused("demo", scan_file, *options, "ssh 'host")
+    assert "names no command" in refused("demo", scan_file, *options, " ")
+    assert "for a window" in refused("demo", scan_file, *options, "ssh host", "--headless")

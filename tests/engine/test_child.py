@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -9,7 +12,7 @@ import pytest
 
 from napari_crii.checkpoint import Checkpoint
 from napari_crii.engine.child import Child
-from napari_crii.engine.client import ENGINE
+from napari_crii.engine.command import ENGINE, Command, local_command
 from napari_crii.engine.messages import (
     CheckpointInUse,
     Closed,
@@ -19,7 +22,7 @@ from napari_crii.engine.messages import (
     Ready,
     UseCheckpoint,
 )
-from tests.engine.waiting import Inbox
+from tests.engine.waiting import Inbox, eventually
 
 pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("no_child_is_left")]
 
@@ -32,7 +35,7 @@ def test_threads_of_a_child_sleep_while_they_wait_unless_the_user_says_otherwise
     if said is not None:
         monkeypatch.setenv("OMP_WAIT_POLICY", said)
     inbox = Inbox()
-    child = Child(ENGINE, inbox.arrived.put)
+    child = Child(local_command(ENGINE), inbox.arrived.put)
     inbox.until(Ready)
     assert child.pid is not None
     assert psutil.Process(child.pid).environ()["OMP_WAIT_POLICY"] == expected
@@ -44,7 +47,7 @@ def test_a_full_disk_is_said_and_the_engine_goes_on(
     weights: tuple[Path, Checkpoint],
 ) -> None:
     inbox = Inbox()
-    child = Child(ENGINE, inbox.arrived.put)
+    child = Child(local_command(ENGINE), inbox.arrived.put)
 
     def full() -> Message:
         raise OSError(28, "No space left on device")
@@ -60,8 +63,66 @@ def test_a_full_disk_is_said_and_the_engine_goes_on(
 def test_a_program_that_cannot_be_started_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/no/such/python")
     inbox = Inbox()
-    child = Child(ENGINE, inbox.arrived.put)
+    child = Child(local_command(ENGINE), inbox.arrived.put)
     assert isinstance(inbox.until(Closed)[0], Failed)
     child.send(Propose(1, "a", (0,)))
     child.close(wait=True)
     assert child.pid is None
+
+
+BEATING = """
+import sys, time
+from napari_crii.engine.channel import Channel
+channel = Channel()
+channel.beat()
+"""
+
+
+def program(text: str) -> Command:
+    return Command("a test", (sys.executable, "-c", text))
+
+
+def test_a_child_that_falls_silent_is_killed() -> None:
+    inbox = Inbox()
+    stopped = BEATING + "import os, signal; time.sleep(2.5); os.kill(os.getpid(), signal.SIGSTOP)"
+    child = Child(program(stopped), inbox.arrived.put, silent=3)
+    assert inbox.until(Closed) == [Closed(-signal.SIGKILL)]
+    child.close(wait=True)
+
+
+def test_a_child_that_computes_without_end_says_that_it_is_alive() -> None:
+    inbox = Inbox()
+    busy = BEATING + "from napari_crii.engine.messages import Ready\n"
+    busy += "end = time.monotonic() + 8\nwhile time.monotonic() < end: pass\n"
+    child = Child(program(busy + "channel.send(Ready('cpu'))"), inbox.arrived.put, silent=5)
+    assert inbox.until(Closed) == [Ready("cpu"), Closed(0)]
+    child.close(wait=True)
+
+
+def test_a_child_that_never_beats_is_not_taken_for_hung() -> None:
+    inbox = Inbox()
+    quiet = BEATING.replace("channel.beat()", "")
+    quiet += "from napari_crii.engine.messages import Ready\n"
+    quiet += "channel.send(Ready('a'))\ntime.sleep(4)\nchannel.send(Ready('b'))"
+    child = Child(program(quiet), inbox.arrived.put, silent=1)
+    assert inbox.until(Closed) == [Ready("a"), Ready("b"), Closed(0)]
+    child.close(wait=True)
+
+
+@pytest.mark.parametrize("role", ["engine", "trainer"])
+def test_a_child_ends_with_the_process_that_started_it(role: str) -> None:
+    start = f"""
+import subprocess, sys, os
+words = [sys.executable, "-P", "-m", "napari_crii.engine.launch", {role!r}, str(os.getpid())]
+# Its input stays open beyond the end of this process.
+child = subprocess.Popen(words, stdin=0, stdout=subprocess.DEVNULL)
+print(child.pid, flush=True)
+os._exit(0)
+"""
+    window = subprocess.Popen(
+        [sys.executable, "-c", start], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with window:
+        assert window.stdout is not None
+        orphan = int(window.stdout.readline())
+        assert eventually(lambda: not psutil.pid_exists(orphan))

@@ -32,6 +32,8 @@ from tests.factories import noise_scan
 
 pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("no_child_is_left")]
 
+LONG = noise_scan(shape=(300, 20, 26))
+
 
 @pytest.fixture(scope="module")
 def scan() -> Volume:
@@ -90,26 +92,36 @@ def test_collecting_deletes_the_files(shared: tuple[EngineClient, Inbox]) -> Non
         collect(message)
 
 
-def test_the_latest_request_wins(shared: tuple[EngineClient, Inbox]) -> None:
+def test_the_latest_request_wins_for_each_slice_that_it_names(
+    shared: tuple[EngineClient, Inbox],
+) -> None:
     client, inbox = shared
-    first = client.propose("phantom", list(range(6)) * 200)
-    inbox.until(SliceProposed)
-    second = client.propose("phantom", [5])
+    client.open_scan("long", LONG)
+    first = client.propose("long", range(300))
+    arrived = proposals(inbox.until(SliceProposed))
+    second = client.propose("long", [299, 298])
     messages = inbox.until(ProposalFinished)
     assert messages[-1].request == second  # type: ignore[union-attr]
-    assert [m.request for m in proposals(messages)][-1] == second
-    assert len([m for m in proposals(messages) if m.request == first]) < 600
+    arrived += proposals(messages)
+    assert [m.slice for m in arrived if m.request == second] == [299, 298]
+    # What was asked for besides follows.
+    messages = inbox.until(ProposalFinished)
+    assert messages[-1].request == first  # type: ignore[union-attr]
+    arrived += proposals(messages)
+    assert sorted(m.slice for m in arrived) == list(range(300))
+    assert {m.slice for m in arrived if m.request == first} == set(range(298))
 
 
 def test_cancelling_stops_between_slices(shared: tuple[EngineClient, Inbox]) -> None:
     client, inbox = shared
-    client.propose("phantom", list(range(6)) * 200)
+    client.open_scan("long", LONG)
+    client.propose("long", range(300))
     inbox.until(SliceProposed)
     client.cancel()
     last = client.propose("phantom", [])
     messages = inbox.until(ProposalFinished)
     assert messages[-1].request == last  # type: ignore[union-attr]
-    assert len(proposals(messages)) < 600
+    assert len(proposals(messages)) < 299
 
 
 def test_a_wrong_checkpoint_is_said_and_the_old_one_goes_on(
@@ -178,13 +190,13 @@ def test_a_killed_engine_is_restarted_by_the_next_request_and_knows_everything(
 
 
 def test_an_engine_ends_while_it_proposes_and_leaves_no_file(
-    scan: Volume, weights: tuple[Path, Checkpoint]
+    weights: tuple[Path, Checkpoint],
 ) -> None:
     inbox = Inbox()
     client = EngineClient(inbox.arrived.put)
     client.use_checkpoint(weights[0])
-    client.open_scan("phantom", scan)
-    client.propose("phantom", list(range(6)) * 500)
+    client.open_scan("long", LONG)
+    client.propose("long", range(300))
     inbox.until(SliceProposed)
     process, folder = psutil.Process(client.pid), client.folder
     client.close()

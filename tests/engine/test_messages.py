@@ -15,6 +15,7 @@ from napari_crii.engine.messages import (
     Message,
     OpenScan,
     Propose,
+    Restarting,
     SliceProposed,
     decode,
     encode,
@@ -27,6 +28,7 @@ PATCHES = st.builds(
     Patch, WHOLE, st.builds(Box, WHOLE, WHOLE, WHOLE, WHOLE), REAL, st.sampled_from(Reason)
 )
 VALUES = {
+    "bool": st.booleans(),
     "int": WHOLE,
     "float": REAL,
     "str": st.text(),
@@ -35,7 +37,7 @@ VALUES = {
     "tuple[float, ...]": st.lists(REAL).map(tuple),
     "tuple[Patch, ...]": st.lists(PATCHES, max_size=3).map(tuple),
 }
-KINDS = [kind for kind in Message.__args__ if kind is not Closed]
+KINDS = [kind for kind in Message.__args__ if kind not in (Closed, Restarting)]
 MESSAGES = st.sampled_from(KINDS).flatmap(
     lambda kind: st.builds(kind, **{f.name: VALUES[str(f.type)] for f in fields(kind)})
 )
@@ -63,6 +65,7 @@ def test_noise_is_no_message(noise: bytes) -> None:
         {},
         {"kind": "Unknown"},
         {"kind": "Closed", "exit_code": 0},
+        {"kind": "Restarting", "attempt": 1, "seconds": 1.0},
         {"kind": ["Cancel"]},
         {"kind": "Cancel", "more": 1},
         {"kind": "Propose", "request": 1, "scan": "a"},

@@ -1,0 +1,49 @@
+"""The window's stand-in on another machine: a child of this one, its files through the pipe.
+
+`napari-crii engine` runs this at the far end of, say, an SSH connection. The child is the one that
+a window starts on its own machine; it shares a private folder with the relay. No torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from napari_crii.engine.channel import Channel
+from napari_crii.engine.child import Child
+from napari_crii.engine.command import Command
+from napari_crii.engine.messages import Closed, Failed, Message
+from napari_crii.errors import CriiError
+
+
+def relay(command: Command) -> None:
+    """Serve the window at standard input and output until it goes, or the child ends."""
+    # The end of the input says that the window has gone; a signal beside it would leave the
+    # folder behind.
+    with contextlib.suppress(AttributeError):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    folder = Path(tempfile.mkdtemp(prefix="napari-crii-"))
+    channel = Channel(folder, leave=lambda: shutil.rmtree(folder, ignore_errors=True))
+    channel.beat()
+
+    def answer(message: Message) -> None:
+        if isinstance(message, Closed):
+            channel.end()
+            return
+        try:
+            channel.send(message)
+        except CriiError as error:
+            channel.send(Failed(str(error)))
+
+    child = Child(command, answer)
+    try:
+        while (message := channel.receive(wait=True)) is not None:
+            child.send(message)
+        child.close(wait=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
