@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import napari
 import numpy as np
+from numpy.typing import NDArray
 from qtpy.QtCore import QCoreApplication
 from qtpy.QtWidgets import QApplication
 
@@ -35,11 +36,30 @@ class Question(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What came of it: gaps of the loop, latencies of the hand, moves that no frame showed."""
+    """What came of a hand's work.
+
+    Attributes
+    ----------
+    gaps
+        Of the event loop.
+    latencies
+        Of the moves, in seconds.
+    lost
+        Moves that no frame showed.
+    canvas
+        Its width and height, in pixels.
+    """
 
     gaps: Gaps
     latencies: Latencies
     lost: int
+    canvas: tuple[int, int]
+
+    @classmethod
+    def of(cls, hand: Hand, gaps: Gaps) -> Answer:
+        """Return what a hand, at rest again, has measured."""
+        size = (hand.canvas.width(), hand.canvas.height())
+        return cls(gaps, hand.latencies, hand.lost, size)
 
 
 class BareWindow:
@@ -90,15 +110,15 @@ class BareWindow:
         gaps_until(self._hand.rest, lambda: self._hand.idle)
         window.hide()
         QCoreApplication.processEvents()
-        return Answer(gaps, self._hand.latencies, self._hand.lost)
+        return Answer.of(self._hand, gaps)
 
 
-def _boxes(shape: tuple[int, ...]) -> list[np.ndarray]:
-    """Return two rectangles on every slice."""
-    high, wide = shape[1] / 4, shape[2] / 4
+def _boxes(shape: tuple[int, ...]) -> list[NDArray[np.float64]]:
+    """Return the corners of two boxes on every slice."""
+    corners = np.array([(0, 0), (0, 1), (1, 1), (1, 0)]) * shape[1:] / 4
     return [
-        np.array([(z, high * k, wide * k), (z, 2 * high * k, 2 * wide * k)], dtype=float)
-        for z in range(shape[0])
+        np.column_stack([np.full(4, float(index)), corners * k + shape[2] / 8])
+        for index in range(shape[0])
         for k in (0.5, 1.0)
     ]
 

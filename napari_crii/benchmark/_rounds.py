@@ -119,7 +119,8 @@ class Rounds:
         self._window.hide()
         QCoreApplication.processEvents()
         try:
-            return Answer(*bare.ask(Question(HAND_SECONDS, as_many)))
+            answer: Answer = bare.ask(Question(HAND_SECONDS, as_many))
+            return answer
         finally:
             self._window.show()
 
@@ -143,7 +144,7 @@ class Rounds:
     def _paint_until(self, done: Done) -> Answer:
         gaps = gaps_until(self._hand.start, done)
         gaps_until(self._hand.rest, lambda: self._hand.idle)
-        return Answer(gaps, self._hand.latencies, self._hand.lost)
+        return Answer.of(self._hand, gaps)
 
     def _while_learning(self, work: Callable[[], Result]) -> Result:
         assert self._trainer is not None
@@ -211,6 +212,7 @@ def paint_report(found: Found) -> dict[str, Any]:
         "lost_frames": {
             name: sum(a.lost for a in answers) for name, answers in found.answers.items()
         },
+        "canvas": {name: list(answers[0].canvas) for name, answers in found.answers.items()},
     }
 
 

@@ -109,7 +109,7 @@ def window_latency(
     Returns
     -------
     dict
-        ``phases``, and the window's ``canvas``; of the part ``window`` ``event_loop_gap_ms``, the
+        ``phases``; of the part ``window`` ``event_loop_gap_ms``, the
         longest gap while proposing and learning, ``event_loop_p99_ms``, ``paint_p95_ratio`` and
         ``proposal_ratio``; of the part ``training`` ``training_ratio``; with what belongs to them.
 
@@ -147,7 +147,6 @@ def window_latency(
             **found,
             "rounds": plan.rounds,
             "phases": {name: asdict(Phase.of(gaps)) for name, gaps in phases.items()},
-            "canvas": [hand.canvas.width(), hand.canvas.height()],
             "qt": qt_in_use(),
         }
 
