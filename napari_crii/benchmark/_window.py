@@ -21,7 +21,6 @@ from napari_crii.benchmark._partner import Partner
 from napari_crii.benchmark._rounds import Found, Rounds, medians, paint_report, ratio_of
 from napari_crii.benchmark.bare_loop import make_bare_loop
 from napari_crii.demo import DemoTask
-from napari_crii.engine.client import ENGINE, TRAINER
 from napari_crii.errors import CriiError
 from napari_crii.widgets.app import open_assistant
 from napari_crii.widgets.assistant import CriiAssistant
@@ -29,6 +28,8 @@ from napari_crii.widgets.learning import LearningPlan
 
 FEWEST_SLICES = 6
 _CLOSING_SECONDS = 15.0
+# Threads that serve a child, and those that see it off.
+_SERVING = ("napari_crii.", "closing")
 # Of the rounds, three kinds: paint, proposals, training.
 _UNDER_LOAD = ("proposing", "learning", "rounds")
 
@@ -298,5 +299,5 @@ def _training_report(training: Found) -> dict[str, Any]:
 def _wait_for_children() -> None:
     """Wait for the threads that see the children off: they kill those that stay."""
     for thread in threading.enumerate():
-        if thread.name in (ENGINE, TRAINER):
+        if thread.name.startswith(_SERVING):
             thread.join(_CLOSING_SECONDS)

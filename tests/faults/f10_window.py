@@ -17,9 +17,10 @@ from qtpy.QtCore import QCoreApplication, QEventLoop, QTimer
 from napari_crii.benchmark._event_loop import turns
 from napari_crii.benchmark._gap_meter import GapMeter
 from napari_crii.benchmark._hand import Hand
+from napari_crii.benchmark._rounds import trainer_process
 from napari_crii.checkpoint_info import read_checkpoint_info
 from napari_crii.demo import DemoTask, scan_task, shipped_checkpoint
-from napari_crii.engine.client import ENGINE, TRAINER
+from napari_crii.errors import CriiError
 from napari_crii.phantom import make_phantom
 from napari_crii.widgets.app import open_assistant
 from napari_crii.widgets.assistant import CriiAssistant
@@ -29,6 +30,7 @@ from tests.faults.f10 import FIGURES, PROCESSES, Soaked
 
 _LOOK_MS = 100
 _END_SECONDS = 30.0
+_FEWEST_TICKS = 2
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Scene:
     steps
         Of a tick; 0: as many as in use.
     enough
-        Samples after which the work ends before its time; 0: it never does.
+        Samples after which, with two ticks, the work ends before its time; 0: it never does.
     """
 
     task: DemoTask
@@ -64,7 +66,7 @@ class Scene:
         partner.ask(weights)
         partner.close()
         volume = make_phantom((12, 40, 50))[0]
-        return cls(DemoTask(volume, read_checkpoint_info(weights).classes, weights), 40, 8)
+        return cls(DemoTask(volume, read_checkpoint_info(weights).classes, weights), 8, 8)
 
 
 def _make_saver():
@@ -90,11 +92,12 @@ def soak(scene: Scene, folder: Path, seconds: float, every: float) -> Soaked:
         samples.stop()
         work.stop()
     finally:
+        children = _children()
         assistant.shut_down()
         turns(0.5)
         viewer.close()
         QCoreApplication.processEvents()
-    return samples.soaked(work, _left_behind())
+    return samples.soaked(work, _left_behind(children))
 
 
 def _open(assistant: CriiAssistant, folder: Path, task: DemoTask) -> None:
@@ -184,7 +187,7 @@ class Samples:
     every
         Seconds between two samples.
     most
-        How many are taken; then `full` is called.
+        How many are taken; then, once some ticks have ended, `full` is called.
     """
 
     def __init__(
@@ -230,14 +233,15 @@ class Samples:
         """Take a sample when one is due and everything is going on."""
         now = time.monotonic()
         if self._count == len(self._seconds):
-            self._full()
+            if self._work.done["ticks"] >= _FEWEST_TICKS:
+                self._full()
         elif now >= self._due and self._work.complete:
             self._take(now)
 
     def _take(self, now: float) -> None:
-        with suppress(psutil.Error, StopIteration):
-            children = self._window.children()
-            found = [self._window, *(_running(children, name) for name in (ENGINE, TRAINER))]
+        with suppress(psutil.Error, CriiError):
+            engine = psutil.Process(self._work.controller.network.proposing.pid)
+            found = [self._window, engine, trainer_process()]
             self._samples[self._count] = [_figures(process) for process in found]
             self._seconds[self._count] = now - self._started
             self._count += 1
@@ -255,19 +259,16 @@ class Samples:
         return sum(sizes) / 1e6
 
 
-def _running(children: list[psutil.Process], module: str) -> psutil.Process:
-    return next(child for child in children if module in child.cmdline())
-
-
 def _figures(process: psutil.Process) -> NDArray[np.float64]:
     with process.oneshot():
         return np.array([process.memory_info().rss / 1e6, process.num_threads(), process.num_fds()])
 
 
-def _left_behind() -> list[str]:
+def _children() -> list[psutil.Process]:
+    return [c for c in psutil.Process().children() if "napari_crii" in " ".join(c.cmdline())]
+
+
+def _left_behind(children: list[psutil.Process]) -> list[str]:
     """Say which children are still there, some time after everything was closed."""
-    children = [
-        child for child in psutil.Process().children() if {ENGINE, TRAINER} & set(child.cmdline())
-    ]
     _, alive = psutil.wait_procs(children, _END_SECONDS)
     return [f"a child is left behind: {' '.join(child.cmdline())}" for child in alive]
