@@ -17,7 +17,7 @@ from qtpy.QtCore import QCoreApplication, QEventLoop, Qt, QTimer
 
 from napari_crii.errors import CriiError
 
-_TURN_MS = 5
+TURN_MS = 5
 _SETTLING_SECONDS = 1.0
 _LIMIT_SECONDS = 900.0
 _POLL_SECONDS = 0.005
@@ -70,7 +70,7 @@ def gaps_until(act: Act, done: Done) -> Gaps:
     timer = QTimer()
     timer.setTimerType(Qt.TimerType.PreciseTimer)
     timer.timeout.connect(run.turn)
-    timer.start(_TURN_MS)
+    timer.start(TURN_MS)
     QTimer.singleShot(0, run.begin)
     run.loop.exec()
     timer.stop()

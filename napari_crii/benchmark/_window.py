@@ -1,32 +1,59 @@
-"""How long a real window's event loop is kept waiting: the part that needs Qt and napari."""
+"""A real window under work, measured: the part that needs Qt and napari."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import napari
 import numpy as np
 from napari.viewer import Viewer
-from qtpy.QtCore import QCoreApplication, QTimer
+from qtpy.QtCore import QCoreApplication
 
-from napari_crii._layers import image_layer
+from napari_crii.benchmark._bare_window import BareWindow
 from napari_crii.benchmark._event_loop import Done, Gaps, after, gaps_until, qt_in_use
+from napari_crii.benchmark._hand import Hand
+from napari_crii.benchmark._partner import Partner
+from napari_crii.benchmark._rounds import Found, Rounds, medians, paint_report, ratio_of
+from napari_crii.benchmark.bare_loop import make_bare_loop
 from napari_crii.demo import DemoTask
-from napari_crii.engine.client import ENGINE, TRAINER
 from napari_crii.errors import CriiError
 from napari_crii.widgets.app import open_assistant
 from napari_crii.widgets.assistant import CriiAssistant
 from napari_crii.widgets.learning import LearningPlan
 from napari_crii.widgets.learning_words import LearningMode
 
-_SCROLL_MS = 50
-_SCROLL_STEPS = 100
-_WARM_UP_STEPS = 20
+FEWEST_SLICES = 6
 _CLOSING_SECONDS = 15.0
+# Threads that serve a child, and those that see it off.
+_SERVING = ("napari_crii.", "closing")
+# Of the rounds, three kinds: paint, proposals, training.
+_UNDER_LOAD = ("proposing", "learning", "rounds")
+
+Told = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured, and how often.
+
+    Attributes
+    ----------
+    parts
+        ``window``, ``training``, or both.
+    rounds
+        Of each kind.
+    tick
+        Steps of the fine-tuning tick; 0 takes the tick's own.
+    """
+
+    parts: frozenset[str] = frozenset({"window", "training"})
+    rounds: int = 20
+    tick: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,71 +94,97 @@ def _rounded(value: Any) -> float:
     return round(float(value), 2)
 
 
-def window_latency(task: DemoTask, iterations: int = 0, scrolling: bool = False) -> dict[str, Any]:
-    """Open a window, propose a whole scan, accept a slice, learn, and close everything.
+def window_latency(
+    task: DemoTask, plan: Plan, told: Told = lambda done, total: None
+) -> dict[str, Any]:
+    """Open a window and work in it while a network proposes and learns beside.
 
-    Parameters
-    ----------
-    iterations
-        Steps of the fine-tuning tick; 0 takes the tick's own.
-    scrolling
-        Scroll through the slices all the while, as in the bare phase.
+    First, of the part ``window``, one story: propose the whole scan, accept a slice, learn a tick,
+    take the new weights up, propose anew, while a hand paints and scrolls. Then rounds, by turns
+    with and without what disturbs: see `Rounds`.
+
+    Bare is napari without the plugin, in a process of its own, with a canvas of the same size, the
+    same scan, and a mask; beside them as many layers of the same kinds as the plugin shows. So
+    the ratio tells what the plugin's work and its network cost, not what layers cost;
+    ``…_over_two_layers`` is the same over a window with the scan and the mask alone.
 
     Returns
     -------
     dict
-        ``event_loop_gap_ms``, the longest gap while proposing and learning, and
-        ``event_loop_p99_ms``; each of the ``phases``: bare napari while it scrolls, the assistant
-        docked and the scan opened in it, proposing, learning with the refresh after it.
+        ``phases``; of the part ``window`` ``event_loop_gap_ms``, the
+        longest gap while proposing and learning, ``event_loop_p99_ms``, ``paint_p95_ratio`` and
+        ``proposal_ratio``; of the part ``training`` ``training_ratio``; with what belongs to them.
 
     Raises
     ------
     CriiError
-        If the assistant reports a problem, or does not come to an end.
+        If the scan is too small, the assistant reports a problem, or it does not come to an end.
     """
-    viewer = napari.Viewer(title="napari-crii benchmark")
-    docked: list[CriiAssistant] = []
-    try:
-        bare = _measure_bare(viewer, task)
-        opening = gaps_until(lambda: docked.append(_open(viewer, task)), _opened(docked))
-        with _scrolled(viewer, task.volume.slice_count if scrolling else 0):
-            proposing = _propose(docked[0])
-            learning = _learn(viewer, docked[0], task, iterations)
-    finally:
-        for assistant in docked:
-            assistant.shut_down()
-        # Before the window goes: a child's last word must not reach objects that are gone.
-        _wait_for_children()
-        viewer.close()
-        QCoreApplication.processEvents()
-    both = Phase.of(np.concatenate([proposing, learning]))
-    phases = {"bare": bare, "opening": opening, "proposing": proposing, "learning": learning}
-    return {
-        "event_loop_gap_ms": both.longest_ms,
-        "event_loop_p99_ms": both.p99_ms,
-        "gap_over_bare": round(both.longest_ms / Phase.of(bare).longest_ms, 3),
-        "phases": {name: asdict(Phase.of(gaps)) for name, gaps in phases.items()},
-        "scrolling": scrolling,
-        "qt": qt_in_use(),
-    }
-
-
-def _measure_bare(viewer: Viewer, task: DemoTask) -> Gaps:
-    """Scroll through the scan in bare napari; its first paints are not counted."""
-    data, arguments, _ = image_layer(task.volume)
-    viewer.add_image(data, **arguments)
     count = task.volume.slice_count
-    gaps_until(lambda: None, after())
-    for steps in (_WARM_UP_STEPS, _SCROLL_STEPS):
-        with _scrolled(viewer, count):
-            gaps = gaps_until(lambda: None, after(steps * _SCROLL_MS / 1000))
-    viewer.layers.clear()
-    return gaps
+    if count < FEWEST_SLICES:
+        raise CriiError(
+            f"the window is measured on at least {FEWEST_SLICES} slices, and this scan has {count}"
+        )
+    with ExitStack() as stack:
+        viewer = napari.Viewer(title="napari-crii benchmark")
+        docked: list[CriiAssistant] = []
+        stack.callback(_close, viewer, docked)
+        opening = gaps_until(lambda: docked.append(_open(viewer, task)), _opened(docked))
+        hand = _hand(viewer, docked[0], (count // 3, 2 * count // 3))
+        stack.callback(hand.close)
+        found: dict[str, Any] = {}
+        phases = {"opening": opening}
+        if "window" in plan.parts:
+            phases |= _story(viewer, docked[0], hand, task, plan.tick)
+        rounds = Rounds(viewer, docked[0], hand)
+        with rounds.learning(_weights(task), 1):
+            advance = _Progress(plan, told)
+            if "window" in plan.parts:
+                paint, proposals = _window_rounds(rounds, hand, task, plan.rounds, advance)
+                phases |= _phases(paint)
+                found |= _window_report(phases, paint, proposals)
+            if "training" in plan.parts:
+                found |= _training_report(_training_rounds(rounds, task, plan.rounds, advance))
+        return {
+            **found,
+            "rounds": plan.rounds,
+            "phases": {name: asdict(Phase.of(gaps)) for name, gaps in phases.items()},
+            "qt": qt_in_use(),
+        }
+
+
+def _close(viewer: Viewer, docked: list[CriiAssistant]) -> None:
+    """Shut down in order: a child's last word must not reach objects that are gone."""
+    for assistant in docked:
+        assistant.shut_down()
+    _wait_for_children()
+    viewer.close()
+    QCoreApplication.processEvents()
+
+
+def _weights(task: DemoTask) -> Path:
+    if task.checkpoint is None:
+        raise CriiError("the window is measured with weights, and there are none")
+    return task.checkpoint
+
+
+class _Progress:
+    """Tells how many of all rounds are done."""
+
+    def __init__(self, plan: Plan, told: Told) -> None:
+        self._total = plan.rounds * (2 * ("window" in plan.parts) + ("training" in plan.parts))
+        self._done = 0
+        self._told = told
+
+    def __call__(self) -> None:
+        self._done += 1
+        self._told(self._done, self._total)
 
 
 def _open(viewer: Viewer, task: DemoTask) -> CriiAssistant:
     """Dock the assistant and open the scan in it."""
     assistant = open_assistant(viewer, task)
+    assistant.controller.network.mode = LearningMode.MANUAL
     assistant.begin()
     return assistant
 
@@ -142,61 +195,110 @@ def _opened(docked: list[CriiAssistant]) -> Done:
     return lambda: bool(docked) and docked[0].controller.state.has_case and painted()
 
 
-def _propose(assistant: CriiAssistant) -> Gaps:
+def _hand(viewer: Viewer, assistant: CriiAssistant, slices: tuple[int, ...]) -> Hand:
+    binding = assistant.controller.binding
+    assert binding is not None
+    return Hand(viewer, binding.human, slices, np.random.default_rng(0))
+
+
+def _story(
+    viewer: Viewer, assistant: CriiAssistant, hand: Hand, task: DemoTask, tick: int
+) -> dict[str, Gaps]:
+    """Propose, accept the middle slice, learn, propose anew, all under a hand that works."""
+    proposing = _propose(assistant, hand)
+    middle = task.volume.slice_count // 2
+    gaps_until(lambda: viewer.dims.set_current_step(0, middle), after())
+    learning = _learn(assistant, hand, LearningPlan(_weights(task), tick))
+    return {"proposing": proposing, "learning": learning}
+
+
+def _propose(assistant: CriiAssistant, hand: Hand) -> Gaps:
     """Press "All slices" and wait until all are there."""
     controller, arrived = assistant.controller, []
     controller.proposed.connect(lambda: arrived.append(True))
+
+    def act() -> None:
+        assistant.propose(whole_volume=True)
+        hand.start()
 
     def done() -> bool:
         if controller.state.is_error:
             raise CriiError(f"the benchmark cannot go on: {controller.state.message}")
         return bool(arrived)
 
-    return gaps_until(lambda: assistant.propose(whole_volume=True), done)
+    gaps = gaps_until(act, done)
+    gaps_until(hand.rest, lambda: hand.idle)
+    return gaps
 
 
-def _learn(viewer: Viewer, assistant: CriiAssistant, task: DemoTask, iterations: int) -> Gaps:
-    """Accept the middle slice, and wait for the tick and the proposals after it."""
+def _learn(assistant: CriiAssistant, hand: Hand, plan: LearningPlan) -> Gaps:
+    """Accept the slice on display, and wait for the tick and the proposals after it."""
     controller = assistant.controller
-    controller.network.mode = LearningMode.MANUAL
-
-    gaps_until(lambda: viewer.dims.set_current_step(0, task.volume.slice_count // 2), after())
+    network = controller.network
 
     def act() -> None:
         controller.accept_slice()
-        controller.learn(LearningPlan(task.checkpoint, iterations))
+        controller.learn(plan)
+        hand.start()
 
     def done() -> bool:
-        return not (
-            controller.network.learning.running or controller.network.proposing.progress.running
-        )
+        return not (network.learning.running or network.proposing.progress.running)
 
     gaps = gaps_until(act, done)
+    gaps_until(hand.rest, lambda: hand.idle)
     if controller.session is None or controller.session.fresh_slices():
-        said = controller.network.learning.words or controller.state.message
+        said = network.learning.words or controller.state.message
         raise CriiError(f"the benchmark cannot go on, nothing was learnt: {said}")
     return gaps
 
 
-@contextmanager
-def _scrolled(viewer: Viewer, count: int) -> Iterator[None]:
-    """Step through `count` slices as long as this lasts; 0 leaves the slice as it is."""
-    timer = QTimer()
-    timer.timeout.connect(lambda: viewer.dims.set_current_step(0, _next_slice(viewer, count)))
-    if count > 1:
-        timer.start(_SCROLL_MS)
-    try:
-        yield
-    finally:
-        timer.stop()
+def _window_rounds(
+    rounds: Rounds, hand: Hand, task: DemoTask, count: int, told: Callable[[], None]
+) -> tuple[Found, Found]:
+    """Paint and propose, with and without what disturbs."""
+    size = (hand.canvas.width(), hand.canvas.height())
+    bare = Partner(BareWindow, task.volume, size, hand.slices)
+    with closing(bare):
+        paint = rounds.paint(bare, count, told)
+    return paint, rounds.propose(count, told)
 
 
-def _next_slice(viewer: Viewer, count: int) -> int:
-    return int(viewer.dims.current_step[0] + 1) % count
+def _training_rounds(rounds: Rounds, task: DemoTask, count: int, told: Callable[[], None]) -> Found:
+    with closing(Partner(make_bare_loop, _weights(task))) as bare:
+        return rounds.train(bare, count, told)
+
+
+def _phases(paint: Found) -> dict[str, Gaps]:
+    """Return the gaps of bare napari, of our window at rest, and of ours while it learns."""
+    names = {"bare": "bare", "resting": "resting", "learning": "rounds"}
+    return {
+        phase: np.concatenate([answer.gaps for answer in paint.answers[name]])
+        for name, phase in names.items()
+    }
+
+
+def _window_report(phases: dict[str, Gaps], paint: Found, proposals: Found) -> dict[str, Any]:
+    loaded = Phase.of(np.concatenate([phases[name] for name in _UNDER_LOAD]))
+    return {
+        "event_loop_gap_ms": loaded.longest_ms,
+        "event_loop_p99_ms": loaded.p99_ms,
+        "gap_over_bare": round(loaded.longest_ms / Phase.of(phases["bare"]).longest_ms, 3),
+        **paint_report(paint),
+        **ratio_of(proposals, "learning", "resting", "proposal_ratio"),
+        "proposal_seconds": medians(proposals),
+    }
+
+
+def _training_report(training: Found) -> dict[str, Any]:
+    return {
+        **ratio_of(training, "ours", "bare", "training_ratio"),
+        **ratio_of(training, "painting", "bare", "training_painting_ratio"),
+        "steps_per_second": medians(training),
+    }
 
 
 def _wait_for_children() -> None:
     """Wait for the threads that see the children off: they kill those that stay."""
     for thread in threading.enumerate():
-        if thread.name in (ENGINE, TRAINER):
+        if thread.name.startswith(_SERVING):
             thread.join(_CLOSING_SECONDS)

@@ -109,8 +109,7 @@ def _slice_works(predictor: Predictor, volume: Volume, index: int) -> dict[str, 
 def _over(seconds: Mapping[str, Seconds], work: str, passes: str) -> dict[str, Any]:
     """Return one work over the passes, named as in the report."""
     ratio = Ratio.of(seconds[work], seconds[passes], np.random.default_rng(0))
-    name = f"{work}_over_passes"
-    return {name: ratio.median, f"{name}_interval": [ratio.low, ratio.high]}
+    return ratio.named(f"{work}_over_passes")
 
 
 def _milliseconds(seconds: Mapping[str, Seconds]) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,9 +38,42 @@ class Ratio:
         """Compare the times (N,) of N rounds, each with the other of its round."""
         ratios = seconds / over
         drawn = rng.choice(ratios, (_RESAMPLED, len(ratios)))
+        return cls._of(float(np.median(ratios)), np.median(drawn, axis=1))
+
+    @classmethod
+    def of_quantiles(
+        cls,
+        seconds: Sequence[Seconds],
+        over: Sequence[Seconds],
+        quantile: float,
+        rng: np.random.Generator,
+    ) -> Ratio:
+        """Compare a quantile of what many rounds took together; `median` is the ratio found.
+
+        Parameters
+        ----------
+        seconds, over
+            Of each round, times (N,) of the one thing and times (M,) of the other.
+        quantile
+            0 to 1.
+        """
+
+        def ratio(rounds: NDArray[np.integer]) -> float:
+            one, other = (np.concatenate([times[i] for i in rounds]) for times in (seconds, over))
+            return float(np.quantile(one, quantile) / np.quantile(other, quantile))
+
+        drawn = rng.integers(len(seconds), size=(_RESAMPLED, len(seconds)))
+        return cls._of(ratio(np.arange(len(seconds))), np.array([ratio(d) for d in drawn]))
+
+    @classmethod
+    def _of(cls, found: float, resampled: NDArray[np.float64]) -> Ratio:
         tail = (1 - _CONFIDENCE) / 2
-        low, high = np.quantile(np.median(drawn, axis=1), (tail, 1 - tail))
-        return cls(*(round(float(v), 4) for v in (np.median(ratios), low, high)))
+        low, high = np.quantile(resampled, (tail, 1 - tail))
+        return cls(*(round(float(v), 4) for v in (found, low, high)))
+
+    def named(self, name: str) -> dict[str, Any]:
+        """Return it as a report says it: the ratio, and its ``…_interval``."""
+        return {name: self.median, f"{name}_interval": [self.low, self.high]}
 
 
 def alternate(

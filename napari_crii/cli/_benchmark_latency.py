@@ -20,11 +20,10 @@ if TYPE_CHECKING:
     from napari_crii.demo import DemoTask
     from napari_crii.volume import Volume
 
-_PARTS = ("proposal", "volume", "window", "stroke")
+_PARTS = ("proposal", "volume", "window", "training", "stroke")
+_IN_A_WINDOW = ("window", "training", "stroke")
 
-Parts = Annotated[
-    str, typer.Option("--part", metavar="PART,PART", help="Of proposal, volume, window, stroke.")
-]
+Parts = Annotated[str, typer.Option("--part", metavar="PART,PART", help=f"Of {', '.join(_PARTS)}.")]
 ScanOption = Annotated[
     Path | None,
     typer.Option(readable=False, metavar="SCAN", help="Your scan; without it, the phantom."),
@@ -39,9 +38,6 @@ Repeats = Annotated[int, typer.Option(min=2, help="Rounds in which to alternate.
 Tick = Annotated[
     int, typer.Option(min=0, help="Steps to learn for in the window; 0: as many as in use.")
 ]
-Scroll = Annotated[
-    bool, typer.Option("--scroll", help="Scroll in the window while it proposes and learns.")
-]
 
 
 def latency(
@@ -50,22 +46,25 @@ def latency(
     checkpoint: Weights = None,
     repeats: Repeats = 20,
     tick: Tick = 0,
-    scroll: Scroll = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Time proposals and maps over bare network passes, and the window's longest pause.
+    """Time proposals and maps over bare network passes, and a window over bare napari.
 
-    proposal: one slice. volume: a whole scan. window: opens one, which needs a display,
-    proposes, accepts a slice and learns. stroke: brush strokes in a window, over the same on a
-    bare labels layer; without a scan, on 300 slices of 512 x 512.
+    proposal: one slice. volume: a whole scan. window: opens one, which needs a display, and
+    paints and scrolls while it proposes and learns: the longest pause, the paint latency over
+    bare napari, proposals beside learning. training: the trainer's steps over a bare loop.
+    stroke: brush strokes in a window, over the same on a bare labels layer; without a scan, on
+    300 slices of 512 x 512.
     """
     wanted = _wanted_parts(parts)
     task = _task(scan, checkpoint)
     # The window first: its process has not loaded torch then, as in use.
-    found = _measure_window(task, tick, scroll) if "window" in wanted else {}
+    found: dict[str, Any] = {}
+    if at_work := wanted & {"window", "training"}:
+        found |= _measure_window(task, at_work, repeats, tick)
     if "stroke" in wanted:
         found |= _measure_strokes(None if scan is None else task.volume, repeats)
-    if wanted - {"window", "stroke"}:
+    if wanted.difference(_IN_A_WINDOW):
         found |= _measure_network(task, wanted, repeats)
     from napari_crii.benchmark.machine import describe_machine
 
@@ -84,7 +83,7 @@ def _wanted_parts(text: str) -> set[str]:
     wanted = set(names_in(text, "parts"))
     if unknown := sorted(wanted - set(_PARTS)):
         raise CriiError(f"there is no part '{unknown[0]}': the parts are {', '.join(_PARTS)}")
-    windows = [part for part in ("window", "stroke") if part in wanted]
+    windows = [part for part in _IN_A_WINDOW if part in wanted]
     if windows and not has_display():
         raise CriiError(
             f"the part {windows[0]} opens a window, but there is no display: set DISPLAY, use "
@@ -125,11 +124,11 @@ def _measure_network(task: DemoTask, wanted: set[str], repeats: int) -> dict[str
     return found
 
 
-def _measure_window(task: DemoTask, tick: int, scroll: bool) -> dict[str, Any]:
-    with _a_window():
-        from napari_crii.benchmark._window import window_latency
+def _measure_window(task: DemoTask, parts: set[str], rounds: int, tick: int) -> dict[str, Any]:
+    with _a_window(), progress_bar("window") as advance:
+        from napari_crii.benchmark._window import Plan, window_latency
 
-        return window_latency(task, tick, scroll)
+        return window_latency(task, Plan(frozenset(parts), rounds, tick), advance)
 
 
 def _measure_strokes(volume: Volume | None, rounds: int) -> dict[str, Any]:

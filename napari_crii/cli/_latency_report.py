@@ -8,6 +8,13 @@ _RATIOS = {
     "proposal_over_passes": "proposal over bare passes",
     "map_over_passes": "map over bare passes",
     "volume_over_passes": "volume with map over passes",
+    "paint_p95_ratio": "painting, 95 %, over bare napari",
+    "paint_p95_over_two_layers": "  over bare, two layers",
+    "paint_p95_resting_ratio": "  nothing learning, over bare",
+    "scroll_p95_ratio": "scrolling, 95 %, over bare",
+    "proposal_ratio": "proposals, learning over resting",
+    "training_ratio": "training steps over a bare loop",
+    "training_painting_ratio": "  while a hand paints",
 }
 _STROKE_FIGURES = ("median_ms", "p95_ms", "p95_cpu_ms", "p95_handled_ms")
 
@@ -21,15 +28,27 @@ def latency_lines(report: dict[str, Any]) -> list[str]:
             lines.append(f"{text:<32} {report[name]:.3f} ({low:.3f} to {high:.3f})")
     for name, ms in report.get("milliseconds", {}).items():
         lines.append(f"{name.replace('_', ' '):<32} {ms:.1f} ms")
+    lines += [*_window_lines(report), *_stroke_lines(report)]
+    machine = report["machine"]
+    told = f"{machine['cpu']}, {machine['cores']} cores, torch {machine['torch']}"
+    return [*lines, f"{told} on {machine['threads']} threads"]
+
+
+def _window_lines(report: dict[str, Any]) -> list[str]:
+    """Return the window's latencies and gaps, and what else was timed in it."""
+    lines = [
+        f"{name:<32} {found['median_ms']:.1f} ms, 95 % {found['p95_ms']:.1f} ms"
+        for name, found in report.get("latencies", {}).items()
+    ]
+    for key, unit in (("proposal_seconds", "s"), ("steps_per_second", "steps/s")):
+        for name, value in report.get(key, {}).items():
+            lines.append(f"{key.partition('_')[0] + ', ' + name:<32} {value:.2f} {unit}")
     for name, phase in report.get("phases", {}).items():
         lines.append(
             f"{'longest gap, ' + name:<32} {phase['longest_ms']:.1f} ms, "
             f"p99 {phase['p99_ms']:.1f} ms, in {phase['seconds']:.0f} s"
         )
-    lines += _stroke_lines(report)
-    machine = report["machine"]
-    told = f"{machine['cpu']}, {machine['cores']} cores, torch {machine['torch']}"
-    return [*lines, f"{told} on {machine['threads']} threads"]
+    return lines
 
 
 def _stroke_lines(report: dict[str, Any]) -> list[str]:

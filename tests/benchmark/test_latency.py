@@ -42,6 +42,37 @@ def test_a_ratio_compares_within_each_round() -> None:
     assert spread.low < spread.median == 3.5 < spread.high
 
 
+def test_a_ratio_of_quantiles_pools_the_rounds() -> None:
+    rng = np.random.default_rng(0)
+    bare = [rng.exponential(size=n) for n in (30, 50, 40)]
+    ours = [1.25 * times for times in bare]
+    ratio = Ratio.of_quantiles(ours, bare, 0.95, rng)
+    assert (ratio.median, ratio.low, ratio.high) == pytest.approx((1.25, 1.25, 1.25))
+    slow = [np.full(10, 2.0), np.full(10, 4.0)]
+    ratio = Ratio.of_quantiles(slow, [np.ones(3), np.ones(7)], 0.95, rng)
+    assert (ratio.low, ratio.median, ratio.high) == (2, 4, 4)
+    assert ratio.named("x") == {"x": 4, "x_interval": [2, 4]}
+
+
+def test_the_bare_loop_takes_steps_and_counts_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torch.optim import AdamW
+
+    from napari_crii.benchmark.bare_loop import make_bare_loop
+
+    taken: list[None] = []
+    step = AdamW.step
+    monkeypatch.setattr(AdamW, "step", lambda *a: (taken.append(None), step(*a))[1])
+    save_checkpoint(tmp_path / "w.safetensors", small_checkpoint())
+    rate = make_bare_loop(tmp_path / "w.safetensors")
+    times = iter((10.0, 14.0))
+    monkeypatch.setattr("napari_crii.benchmark.bare_loop.time.perf_counter", lambda: next(times))
+    assert rate(2) == 0.5
+    # One more, for what is set up once.
+    assert len(taken) == 3
+
+
 def test_the_passes_are_those_of_the_proposal(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bare network must see what it sees for a proposal: every view, at its resolution."""
     checkpoint = small_checkpoint(pixel_mm=1.5)
@@ -92,6 +123,7 @@ def test_what_cannot_be_measured_is_one_sentence(run, monkeypatch: pytest.Monkey
     no_display = "there is no display"
     for part, said in (
         ("window", no_display),
+        ("training", no_display),
         ("stroke", no_display),
         ("all", "there is no part 'all'"),
     ):

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from napari_crii.benchmark._partner import Partner
+from napari_crii.checkpoint import save_checkpoint
 from napari_crii.io.write import write_map
 from napari_crii.phantom import make_phantom
+from tests.factories import small_checkpoint
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -18,23 +22,46 @@ pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(300)]
 @pytest.mark.alone
 def test_a_window_is_measured_and_closed(tmp_path: Path) -> None:
     volume, _ = make_phantom((6, 32, 40))
-    scan = tmp_path / "scan.nii.gz"
-    write_map(scan, volume.array, volume.geometry)
-    command = [sys.executable, "-m", "napari_crii.cli", "benchmark", "latency"]
-    options = ["--part", "window", "--scan", str(scan), "--tick", "1", "--scroll", "--json"]
+    write_map(tmp_path / "scan.nii.gz", volume.array, volume.geometry)
+    # A small network: a test machine may be slow.
+    save_checkpoint(tmp_path / "w.safetensors", small_checkpoint())
+    command = [sys.executable, "-m", "napari_crii.cli", "benchmark", "latency", "--json"]
+    files = (
+        "--scan",
+        str(tmp_path / "scan.nii.gz"),
+        "--checkpoint",
+        str(tmp_path / "w.safetensors"),
+    )
+    options = ("--part", "window,training", "--tick", "1", "--repeats", "2")
     # Its end is awaited until the last process that holds its standard output is gone.
-    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=280)
+    done = subprocess.run([*command, *files, *options], capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     phases = report["phases"]
-    assert phases.keys() == {"bare", "opening", "proposing", "learning"}
+    assert phases.keys() == {"opening", "proposing", "learning", "bare", "resting", "rounds"}
     assert all(phase["longest_ms"] >= phase["p99_ms"] > 0 for phase in phases.values())
     assert report["event_loop_gap_ms"] == max(
-        phases[name]["longest_ms"] for name in ("proposing", "learning")
+        phases[name]["longest_ms"] for name in ("proposing", "learning", "rounds")
     )
     assert 0 < report["event_loop_p99_ms"] <= report["event_loop_gap_ms"]
-    assert report["scrolling"] is True
+    for name in ("paint_p95_ratio", "proposal_ratio", "training_ratio", "training_painting_ratio"):
+        low, high = report[f"{name}_interval"]
+        assert 0 < low <= report[name] <= high
+    assert report["latencies"]["paint, learning"]["count"] > 0
     assert report["scan"]["slices"] == 6
+
+
+def test_a_bare_window_has_the_canvas_that_is_asked_for_and_shows_what_the_hand_draws() -> None:
+    # Not where Qt is absent and this file is collected all the same.
+    from napari_crii.benchmark._bare_window import BareWindow, Question
+
+    volume, _ = make_phantom((6, 32, 40))
+    with closing(Partner(BareWindow, volume, (900, 700), (2, 4))) as bare:
+        answer = bare.ask(Question(2.0, as_many=True))
+    assert answer.canvas == (900, 700)
+    assert len(answer.latencies["paint"]) > 0
+    assert min(answer.latencies["paint"]) > 0
+    assert answer.gaps.shape[1] == 2
 
 
 def test_strokes_are_measured_over_those_on_a_bare_layer(tmp_path: Path) -> None:

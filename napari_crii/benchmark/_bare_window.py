@@ -1,0 +1,135 @@
+"""The yardstick of the window: napari without the plugin, in a process of its own."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import napari
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QCoreApplication
+from qtpy.QtWidgets import QApplication
+
+from napari_crii._layers import grid_arguments, image_layer
+from napari_crii.benchmark._event_loop import Gaps, after, gaps_until
+from napari_crii.benchmark._hand import Hand, Latencies
+from napari_crii.volume import Volume
+
+_SETTLING_SECONDS = 0.3
+_TRIES = 5
+TITLE = "napari without the plugin"
+
+
+class Question(NamedTuple):
+    """What the bare window is asked.
+
+    Attributes
+    ----------
+    seconds
+        How long the hand works.
+    as_many
+        Whether as many layers are shown as the plugin has; else the scan and a mask.
+    """
+
+    seconds: float
+    as_many: bool
+
+
+class Answer(NamedTuple):
+    """What came of a hand's work.
+
+    Attributes
+    ----------
+    gaps
+        Of the event loop.
+    latencies
+        Of the moves, in seconds.
+    lost
+        Moves that no frame showed.
+    canvas
+        Its width and height, in pixels.
+    """
+
+    gaps: Gaps
+    latencies: Latencies
+    lost: int
+    canvas: tuple[int, int]
+
+    @classmethod
+    def of(cls, hand: Hand, gaps: Gaps) -> Answer:
+        """Return what a hand, at rest again, has measured."""
+        size = (hand.canvas.width(), hand.canvas.height())
+        return cls(gaps, hand.latencies, hand.lost, size)
+
+
+class BareWindow:
+    """A scan and a mask in napari, and layers of the kinds that the plugin adds.
+
+    Parameters
+    ----------
+    volume
+        The scan.
+    size
+        Of the canvas, width and height in pixels.
+    slices
+        On which the hand draws.
+    """
+
+    def __init__(self, volume: Volume, size: tuple[int, int], slices: tuple[int, ...]) -> None:
+        self._viewer = napari.Viewer(title=TITLE)
+        data, arguments, _ = image_layer(volume)
+        self._viewer.add_image(data, **arguments)
+        grid = grid_arguments(volume)
+        shape = (volume.slice_count, *volume.slices().shape[1:3])
+        labels = np.zeros(shape, dtype=np.uint8)
+        labels[:, shape[1] // 4 : shape[1] // 2, shape[2] // 4 : shape[2] // 2] = 1
+        overlay = {"colormap": "inferno", "blending": "additive", "opacity": 0.45}
+        outline = self._viewer.add_labels(labels, opacity=0.9, **grid)
+        outline.contour = 2
+        self._more = [
+            self._viewer.add_image(labels * 90, contrast_limits=(0, 255), **overlay, **grid),
+            outline,
+            self._viewer.add_shapes(
+                _boxes(shape), edge_width=0.7, face_color="transparent", **grid
+            ),
+        ]
+        mask = self._viewer.add_labels(np.zeros_like(labels), opacity=0.45, **grid)
+        mask.brush_size = 8
+        self._hand = Hand(self._viewer, mask, slices, np.random.default_rng(0))
+        _fit(self._hand, size)
+        self._viewer.reset_view()
+
+    def __call__(self, question: Question) -> Answer:
+        """Show the window, let the hand work for so long, and hide it."""
+        window = self._hand.window
+        for layer in self._more:
+            layer.visible = question.as_many
+        window.show()
+        gaps_until(lambda: None, after(_SETTLING_SECONDS))
+        gaps = gaps_until(self._hand.start, after(question.seconds))
+        gaps_until(self._hand.rest, lambda: self._hand.idle)
+        window.hide()
+        QCoreApplication.processEvents()
+        return Answer.of(self._hand, gaps)
+
+
+def _boxes(shape: tuple[int, ...]) -> list[NDArray[np.float64]]:
+    """Return the corners of two boxes on every slice."""
+    corners = np.array([(0, 0), (0, 1), (1, 1), (1, 0)]) * shape[1:] / 4
+    return [
+        np.column_stack([np.full(4, float(index)), corners * k + shape[2] / 8])
+        for index in range(shape[0])
+        for k in (0.5, 1.0)
+    ]
+
+
+def _fit(hand: Hand, size: tuple[int, int]) -> None:
+    """Make the window so large that its canvas is of this size."""
+    window, canvas = hand.window, hand.canvas
+    for _ in range(_TRIES):
+        gaps_until(lambda: None, after(_SETTLING_SECONDS))
+        missing = size[0] - canvas.width(), size[1] - canvas.height()
+        if missing == (0, 0):
+            return
+        window.resize(window.width() + missing[0], window.height() + missing[1])
+        QApplication.processEvents()

@@ -1,0 +1,200 @@
+"""A hand on a real window: strokes and scrolling, and how long after each the canvas is drawn.
+
+The hand works among the events of the running loop, as a user's does: it makes its next move some
+time after it has seen the last one. A move is due at a time of its own; its latency counts from
+there to the frame that shows it, so that a loop which is kept waiting is not forgiven.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from napari.layers import Labels
+from napari.viewer import Viewer
+from numpy.typing import NDArray
+from qtpy.QtCore import QEvent, QPointF, Qt, QTimer
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtWidgets import QApplication, QWidget
+
+from napari_crii.benchmark._event_loop import Act
+
+_THINKING_SECONDS = (0.008, 0.03)
+_MOVES = 12
+_SLICES_TO_AND_FRO = 3
+# A frame that has not come by then will not come.
+_LOST_SECONDS = 1.0
+
+Kind = Literal["paint", "scroll", ""]
+Latencies = dict[str, list[float]]
+
+
+class Move(NamedTuple):
+    """Something the hand does; what shows a frame has a kind."""
+
+    kind: Kind
+    act: Act
+
+
+class Hand:
+    """Paints a line, erases it, and scrolls away and back in between, until told to rest.
+
+    Parameters
+    ----------
+    viewer
+        Whose window has the canvas; its title is no other window's.
+    layer
+        On which strokes go.
+    slices
+        On which of its slices, by turns.
+
+    Attributes
+    ----------
+    window, slices
+        Where it draws.
+    latencies
+        Seconds from when a move was due to the frame with it, of ``paint`` and ``scroll``.
+    lost
+        Moves after which no frame came.
+    strokes
+        How many were finished.
+    idle
+        Whether it rests, with nothing half drawn.
+    """
+
+    def __init__(
+        self, viewer: Viewer, layer: Labels, slices: Sequence[int], rng: np.random.Generator
+    ) -> None:
+        self._viewer, self._layer, self.slices = viewer, layer, tuple(slices)
+        self._rng = rng
+        self._canvas: Any
+        self.window, self._canvas = canvas_of(viewer)
+        self._moves = self._work()
+        self._due = 0.0
+        self._awaited: Kind = ""
+        self._wanted, self.idle = False, True
+        self._timer = QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self._on_time)
+        self._canvas.frameSwapped.connect(self._on_frame)
+        self.latencies: Latencies = {"paint": [], "scroll": []}
+        self.lost = 0
+        self.strokes = 0
+
+    @property
+    def canvas(self) -> QWidget:
+        """Where it draws."""
+        found: QWidget = self._canvas
+        return found
+
+    def start(self) -> None:
+        """Work, and forget what was measured before."""
+        self.latencies = {"paint": [], "scroll": []}
+        self.lost, self._wanted, self.idle = 0, True, False
+        self._viewer.layers.selection.active = self._layer
+        self._think()
+
+    def rest(self) -> None:
+        """Finish the stroke and the way back, then be idle."""
+        self._wanted = False
+
+    def close(self) -> None:
+        """Let go of the window, at once."""
+        self._timer.stop()
+        self._canvas.frameSwapped.disconnect(self._on_frame)
+
+    def _think(self) -> None:
+        seconds = self._rng.uniform(*_THINKING_SECONDS)
+        self._due = time.perf_counter() + seconds
+        self._timer.start(round(seconds * 1000))
+
+    def _on_time(self) -> None:
+        """Make the next move, or give up waiting for the frame of the last one."""
+        if self._awaited:
+            self.lost, self._awaited = self.lost + 1, ""
+        kind, act = next(self._moves)
+        act()
+        if self.idle:
+            return
+        if kind:
+            self._awaited = kind
+            self._timer.start(round(_LOST_SECONDS * 1000))
+        else:
+            self._think()
+
+    def _on_frame(self) -> None:
+        if self._awaited:
+            self.latencies[self._awaited].append(time.perf_counter() - self._due)
+            self._awaited = ""
+            self._think()
+
+    def _work(self) -> Iterator[Move]:
+        """Yield moves without end."""
+        while True:
+            for index in self.slices:
+                yield Move("", self._may_rest)
+                yield Move("", lambda index=index: self._turn_to(index))  # type: ignore[misc]
+                path = self._path()
+                for mode in ("paint", "erase"):
+                    yield from self._stroke(mode, path)
+                    yield from self._scroll(index)
+
+    def _may_rest(self) -> None:
+        self.idle = not self._wanted
+
+    def _stroke(self, mode: str, path: NDArray[np.float64]) -> Iterator[Move]:
+        """Press at the first point, drag through the others, release."""
+        left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+        press, move = QEvent.Type.MouseButtonPress, QEvent.Type.MouseMove
+        release = QEvent.Type.MouseButtonRelease
+        yield Move("", lambda: setattr(self._layer, "mode", mode))
+        yield Move("", lambda: self._send(press, path[0], left, left))
+        for point in path[1:]:
+            yield Move("paint", lambda at=point: self._send(move, at, none, left))  # type: ignore[misc]
+        yield Move("", lambda: self._send(release, path[-1], left, none))
+        self.strokes += 1
+
+    def _scroll(self, index: int) -> Iterator[Move]:
+        """Step some slices away and back."""
+        away = range(1, _SLICES_TO_AND_FRO + 1)
+        for step in (*away, *reversed(away[:-1]), 0):
+            yield Move("scroll", lambda at=index + step: self._turn_to(at))  # type: ignore[misc]
+
+    def _turn_to(self, index: int) -> None:
+        axis = self._viewer.dims.ndim - 3
+        count = int(self._viewer.dims.nsteps[axis])
+        self._viewer.dims.set_current_step(axis, index % count)
+
+    def _path(self) -> NDArray[np.float64]:
+        """Return where the mouse goes: a line with bends, in parts of the canvas, (moves, 2)."""
+        start, drift = self._rng.uniform(0.4, 0.6, 2), self._rng.uniform(-0.01, 0.01, 2)
+        bends = self._rng.uniform(-0.01, 0.01, (_MOVES, 2))
+        return np.asarray(start + np.cumsum(bends + drift, axis=0))
+
+    def _send(
+        self,
+        kind: QEvent.Type,
+        part: NDArray[np.float64],
+        button: Qt.MouseButton,
+        buttons: Qt.MouseButton,
+    ) -> None:
+        canvas = self.canvas
+        point = QPointF(part[0] * canvas.width(), part[1] * canvas.height())
+        everywhere = QPointF(canvas.mapToGlobal(point.toPoint()))
+        no_key = Qt.KeyboardModifier.NoModifier
+        event = QMouseEvent(kind, point, everywhere, button, buttons, no_key)
+        QApplication.sendEvent(canvas, event)
+
+
+def canvas_of(viewer: Viewer) -> tuple[QWidget, QWidget]:
+    """Return a viewer's window and its canvas, which napari hands out in no public way."""
+    return next(
+        (window, widget)
+        for window in QApplication.topLevelWidgets()
+        if window.windowTitle() == viewer.title
+        for widget in window.findChildren(QWidget)
+        if "CanvasBackend" in type(widget).__name__
+    )

@@ -1,0 +1,270 @@
+"""Rounds in an open window that learns: with and without what disturbs, by turns.
+
+The trainer learns without end. Where a round asks for a machine without it, it is suspended; that
+costs neither side the start of a process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import psutil
+from napari.viewer import Viewer
+from numpy.typing import NDArray
+from qtpy.QtCore import QCoreApplication
+
+from napari_crii.benchmark._bare_window import Answer, Question
+from napari_crii.benchmark._event_loop import Act, Done, Gaps, after, gaps_until
+from napari_crii.benchmark._hand import Hand
+from napari_crii.benchmark._partner import Partner
+from napari_crii.benchmark.ratios import Ratio
+from napari_crii.errors import CriiError
+from napari_crii.widgets.assistant import CriiAssistant
+from napari_crii.widgets.learning import LearningPlan
+
+HAND_SECONDS = 2.0
+_STEPS = 5
+_SETTLING_SECONDS = 0.3
+_ENDLESS = 1_000_000
+_P95 = 0.95
+# Ends a word of its command, however it is started.
+_TRAINER = "trainer"
+
+Told = Callable[[], None]
+Times = NDArray[np.float64]
+Result = TypeVar("Result")
+
+
+@dataclass
+class Found:
+    """What the rounds of one kind gave, by what was measured."""
+
+    answers: dict[str, list[Answer]] = field(default_factory=dict)
+    times: dict[str, list[float]] = field(default_factory=dict)
+
+    def paint(self, name: str, kind: str = "paint") -> list[Times]:
+        """Return the latencies of each round."""
+        return [np.array(answer.latencies[kind]) for answer in self.answers[name]]
+
+
+class Rounds:
+    """An assistant's window with a scan open, a hand on it, and a trainer that learns.
+
+    Parameters
+    ----------
+    hand
+        At rest.
+    """
+
+    def __init__(self, viewer: Viewer, assistant: CriiAssistant, hand: Hand) -> None:
+        self._viewer = viewer
+        self._assistant = assistant
+        self._controller = assistant.controller
+        self._hand = hand
+        self._window = hand.window
+        self._trainer: psutil.Process | None = None
+
+    @contextmanager
+    def learning(self, checkpoint: Path, index: int) -> Iterator[None]:
+        """Accept a slice and learn from it without end; the trainer is suspended at first."""
+        network = self._controller.network
+        gaps_until(lambda: self._viewer.dims.set_current_step(0, index), after(_SETTLING_SECONDS))
+        self._controller.accept_slice()
+        plan = LearningPlan(checkpoint, _ENDLESS)
+        gaps_until(lambda: self._controller.learn(plan), self._steps_done(2))
+        self._trainer = trainer_process()
+        self._trainer.suspend()
+        try:
+            yield
+        finally:
+            self._trainer.resume()
+            network.learning.stop()
+            gaps_until(lambda: None, lambda: not network.learning.running)
+
+    def paint(self, bare: Partner, rounds: int, told: Told) -> Found:
+        """Let hands paint: on bare napari, on ours at rest, on ours while it learns."""
+        works: dict[str, Callable[[], Answer]] = {
+            "bare": lambda: self._bare(bare, True),
+            "two_layers": lambda: self._bare(bare, False),
+            "resting": lambda: self._ours(False),
+            "learning": lambda: self._ours(True),
+        }
+        found = Found()
+        for name, answers in _alternated(works, rounds, told):
+            found.answers.setdefault(name, []).append(answers)
+        return found
+
+    def propose(self, rounds: int, told: Told) -> Found:
+        """Propose the volume: while the trainer is suspended, and while it learns."""
+        works: dict[str, Callable[[], float]] = {
+            "resting": self._propose,
+            "learning": lambda: self._while_learning(self._propose),
+        }
+        return _timed(works, rounds, told)
+
+    def train(self, bare: Partner, rounds: int, told: Told) -> Found:
+        """Count steps a second: of a bare loop, of ours, of ours while the hand paints."""
+        works: dict[str, Callable[[], float]] = {
+            "bare": lambda: float(bare.ask(_STEPS)),
+            "ours": lambda: self._while_learning(self._rate),
+            "painting": lambda: self._while_learning(self._rate_painting),
+        }
+        return _timed(works, rounds, told)
+
+    def _bare(self, bare: Partner, as_many: bool) -> Answer:
+        self._window.hide()
+        QCoreApplication.processEvents()
+        try:
+            answer: Answer = bare.ask(Question(HAND_SECONDS, as_many))
+            return answer
+        finally:
+            self._window.show()
+
+    def _ours(self, learning: bool) -> Answer:
+        gaps_until(lambda: None, after(_SETTLING_SECONDS))
+        if not learning:
+            return self._paint_until(after(HAND_SECONDS))
+        proposed = self._controller.proposed
+
+        def again() -> None:
+            self._assistant.propose(whole_volume=True)
+
+        proposed.connect(again)
+        try:
+            again()
+            return self._while_learning(lambda: self._paint_until(after(HAND_SECONDS)))
+        finally:
+            proposed.disconnect(again)
+            self._until_proposed()
+
+    def _paint_until(self, done: Done) -> Answer:
+        gaps = gaps_until(self._hand.start, done)
+        gaps_until(self._hand.rest, lambda: self._hand.idle)
+        return Answer.of(self._hand, gaps)
+
+    def _while_learning(self, work: Callable[[], Result]) -> Result:
+        assert self._trainer is not None
+        self._trainer.resume()
+        try:
+            return work()
+        finally:
+            self._trainer.suspend()
+
+    def _propose(self) -> float:
+        """Return the seconds from the press of "All slices" to the last proposal."""
+        gaps = self._until_proposed(lambda: self._assistant.propose(whole_volume=True))
+        return float(gaps[:, 0].sum())
+
+    def _until_proposed(self, act: Act = lambda: None) -> Gaps:
+        """Run the loop until nothing is being proposed any more."""
+        network = self._controller.network
+        return gaps_until(act, lambda: not network.proposing.progress.running)
+
+    def _rate(self) -> float:
+        """Return the trainer's steps a second, as the window hears of them."""
+        done = self._steps_done(1)
+        gaps_until(lambda: None, done)
+        gaps = gaps_until(lambda: None, self._steps_done(_STEPS))
+        return _STEPS / float(gaps[:, 0].sum())
+
+    def _rate_painting(self) -> float:
+        self._hand.start()
+        rate = self._rate()
+        gaps_until(self._hand.rest, lambda: self._hand.idle)
+        return rate
+
+    def _steps_done(self, count: int) -> Done:
+        """Return what is done when the trainer took so many more steps."""
+        learning = self._controller.network.learning
+        start = learning.progress.done
+
+        def done() -> bool:
+            if not learning.running:
+                raise CriiError(f"the benchmark cannot go on: {learning.words}")
+            return learning.progress.done >= start + count
+
+        return done
+
+
+def paint_report(found: Found) -> dict[str, Any]:
+    """Return the ratios of painting and scrolling, and the latencies in ms."""
+    rng = np.random.default_rng(0)
+    learning = found.paint("learning")
+
+    def ratio(ours: list[Times], bare: list[Times]) -> Ratio:
+        return Ratio.of_quantiles(ours, bare, _P95, rng)
+
+    bare, scrolled = found.paint("bare"), found.paint("learning", "scroll")
+    return {
+        **ratio(learning, bare).named("paint_p95_ratio"),
+        **ratio(learning, found.paint("two_layers")).named("paint_p95_over_two_layers"),
+        **ratio(found.paint("resting"), bare).named("paint_p95_resting_ratio"),
+        **ratio(scrolled, found.paint("bare", "scroll")).named("scroll_p95_ratio"),
+        "latencies": {
+            f"{kind}, {name.replace('_', ' ')}": _latency(found.paint(name, kind))
+            for kind in ("paint", "scroll")
+            for name in found.answers
+        },
+        "lost_frames": {
+            name: sum(a.lost for a in answers) for name, answers in found.answers.items()
+        },
+        "canvas": {name: list(answers[0].canvas) for name, answers in found.answers.items()},
+    }
+
+
+def _latency(rounds: list[Times]) -> dict[str, float]:
+    ms = np.concatenate(rounds) * 1000
+    return {
+        "count": len(ms),
+        "median_ms": round(float(np.median(ms)), 2),
+        "p95_ms": round(float(np.quantile(ms, _P95)), 2),
+    }
+
+
+def ratio_of(found: Found, one: str, other: str, name: str) -> dict[str, Any]:
+    """Return the ratio of what two things took, round by round, as a report names it."""
+    ours, theirs = (np.array(found.times[n]) for n in (one, other))
+    return Ratio.of(ours, theirs, np.random.default_rng(0)).named(name)
+
+
+def medians(found: Found) -> dict[str, float]:
+    """Return the median of each thing's times."""
+    return {name: round(float(np.median(t)), 4) for name, t in found.times.items()}
+
+
+def trainer_process() -> psutil.Process:
+    """Return the child of this process that learns.
+
+    Raises
+    ------
+    CriiError
+        If there is none.
+    """
+    for child in psutil.Process().children():
+        if any(part.endswith(_TRAINER) for part in child.cmdline()):
+            return child
+    raise CriiError("the benchmark cannot go on: the trainer does not run")
+
+
+def _timed(works: Mapping[str, Callable[[], float]], rounds: int, told: Told) -> Found:
+    found = Found()
+    for name, time in _alternated(works, rounds, told):
+        found.times.setdefault(name, []).append(time)
+    return found
+
+
+def _alternated(
+    works: Mapping[str, Callable[[], Any]], rounds: int, told: Told
+) -> Iterator[tuple[str, Any]]:
+    """Do the works of each round, in turn forwards and backwards, and once more beforehand."""
+    for work in works.values():
+        work()
+    for number in range(rounds):
+        for name in list(works)[:: -1 if number % 2 else 1]:
+            yield name, works[name]()
+        told()
