@@ -202,7 +202,7 @@ class LearningChecked:
 
 
 @dataclass(frozen=True)
-class LearningRemark:
+class Notice:
     """Something happened on the way that the user should know, in one sentence."""
 
     text: str
@@ -290,7 +290,7 @@ Message = (
     | ProposalFinished
     | LearningStepped
     | LearningChecked
-    | LearningRemark
+    | Notice
     | LearningFinished
     | Failed
     | Alive

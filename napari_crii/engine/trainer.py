@@ -27,9 +27,9 @@ from napari_crii.engine.messages import (
     Learn,
     LearningChecked,
     LearningFinished,
-    LearningRemark,
     LearningStepped,
     Message,
+    Notice,
     PauseLearning,
     Ready,
 )
@@ -135,7 +135,7 @@ def _told(event: Event, device: torch.device) -> Iterator[Message]:
         case Checked(step, dice, slices):
             yield LearningChecked(step, dice, slices)
         case Remarked(text):
-            yield LearningRemark(text)
+            yield Notice(text)
 
 
 def _finished(result: TickResult, folder: Path) -> LearningFinished:

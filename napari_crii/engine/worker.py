@@ -26,6 +26,7 @@ from napari_crii.engine.messages import (
     CheckpointInUse,
     Failed,
     Message,
+    Notice,
     OpenScan,
     ProposalFinished,
     Propose,
@@ -70,6 +71,7 @@ class Engine:
         self._scans: dict[str, tuple[Volume, Path]] = {}
         self._wanted = Wanted()
         self._started: dict[int, float] = {}
+        self._noticed = ""
         self._alone = False
 
     def run(self) -> None:
@@ -172,6 +174,9 @@ class Engine:
         labels = prediction.labels()
         low_contrast = predictor.checkpoint.low_contrast
         score, patches = doubt_on_slice(prediction, labels, volume, index, low_contrast)
+        if predictor.remark and predictor.remark != self._noticed:
+            self._noticed = predictor.remark
+            self._channel.send(Notice(predictor.remark))
         return _Proposed(labels, score, patches, predictor.checkpoint.digest)
 
     def _written(self, proposed: _Proposed, request: int, index: int) -> SliceProposed:

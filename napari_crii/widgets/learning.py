@@ -18,9 +18,9 @@ from napari_crii.engine.messages import (
     Learn,
     LearningChecked,
     LearningFinished,
-    LearningRemark,
     LearningStepped,
     Message,
+    Notice,
     Ready,
 )
 from napari_crii.session import Session
@@ -213,7 +213,7 @@ class Learning(QObject):
                 self._step(message)
             case LearningChecked(step, dice, _):
                 self.curve.checks.append((step, dice))
-            case LearningRemark(text):
+            case Notice(text):
                 self._remark(text)
         if not self._soon.isActive():
             self._soon.start()

@@ -85,7 +85,8 @@ class NetworkAtWork(QObject):
         self._problem: Remark | None = None
         self._counted: tuple[object, int] = (None, 0)
         self.weights = Weights(sitting, audience.changed)
-        answers = Answers(self._on_proposal, self._on_proposed, self._on_problem)
+        problem = self._on_problem
+        answers = Answers(self._on_proposal, self._on_proposed, problem, problem)
         self.proposing = Proposing(answers, self)
         listeners = Listeners(audience.changed, self._on_published, self._note_problem)
         self.learning = Learning(listeners, self)

@@ -13,6 +13,7 @@ from napari_crii.engine.messages import (
     Closed,
     Failed,
     Message,
+    Notice,
     ProposalFinished,
     SliceProposed,
 )
@@ -32,13 +33,14 @@ class Answers:
         Called with the proposal of a slice.
     finished
         Called with the seconds that a whole request took.
-    failed
-        Called with one sentence.
+    failed, noticed
+        Called with one sentence; after the second one proposing goes on.
     """
 
     proposed: Callable[[Proposal], None]
     finished: Callable[[float], None]
     failed: Callable[[str], None]
+    noticed: Callable[[str], None]
 
 
 class Proposing(QObject):
@@ -119,6 +121,8 @@ class Proposing(QObject):
                 self._failed = True
                 self._forget()
                 self._answers.failed(f"No proposal: {text}")
+            case Notice(text):
+                self._answers.noticed(text)
             case Closed(code) if code != 0 and not self._failed:
                 self._forget()
                 self._answers.failed("The engine ended; it starts again when you propose.")

@@ -30,7 +30,7 @@ from napari_crii.engine.messages import (
     Failed,
     Learn,
     LearningFinished,
-    LearningRemark,
+    Notice,
     ProposalFinished,
     SliceProposed,
 )
@@ -238,7 +238,7 @@ def _training_limited(work: Work, folder: Path, rng: np.random.Generator) -> Out
     )
     said, code = learn_in_child(work.snapshot(), request, folder, more)
     words = f"{more >> 20} MB more"
-    remarks = [message.text for message in said if isinstance(message, LearningRemark)]
+    remarks = [message.text for message in said if isinstance(message, Notice)]
     end = said[-1]
     if code or not isinstance(end, LearningFinished):
         return words, f"the trainer said {end} and ended with {code}", "wrong"

@@ -19,8 +19,8 @@ from napari_crii.engine.messages import (
     Failed,
     LearningChecked,
     LearningFinished,
-    LearningRemark,
     LearningStepped,
+    Notice,
     Ready,
 )
 from napari_crii.session import SliceStatus
@@ -165,7 +165,7 @@ def test_a_run_says_how_far_it_is_where_it_computes_and_what_happened(window, tr
     say, box = trainer.last.say, panel(window).box
     assert seen(box, "Learning from 2 corrected slices, starting.")
     say(Ready("cpu"), *(LearningStepped(i, 60, 1.0, 812.0) for i in (1, 2, 30)))
-    say(LearningRemark("One slice was left out."))
+    say(Notice("One slice was left out."))
     told(window)
     assert seen(box, "Learning from 2 corrected slices, about ")
     assert seen(box, "On the processor, 812 MB.")
@@ -384,7 +384,7 @@ def test_a_problem_is_said_and_its_report_goes_to_the_clipboard(window, trainer,
     QApplication.clipboard().clear()
     accept(window, 1)
     window.click(panel(window).learn)
-    trainer.last.say(Ready("cuda"), LearningRemark("phantom is large."))
+    trainer.last.say(Ready("cuda"), Notice("phantom is large."))
     trainer.last.say(Failed(f"no room for '{folder / 'x.npz'}' of phantom"))
     window.until(lambda: not window.controller.state.learning.running)
     window.click(panel(window).more)
@@ -413,7 +413,7 @@ def test_everything_can_be_reached_in_a_low_window_and_tells_what_it_does(window
     window.viewer.window._qt_window.resize(1280, 760)
     accept(window, 1)
     window.click(panel(window).learn)
-    trainer.last.say(LearningRemark("The graphics card ran out of memory. " * 3), Ready("cpu"))
+    trainer.last.say(Notice("The graphics card ran out of memory. " * 3), Ready("cpu"))
     told(window)
     window.click(panel(window).more)
     box = panel(window).box
