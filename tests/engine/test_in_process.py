@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from napari_crii.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from napari_crii.engine.channel import MemoryChannel
@@ -18,6 +19,7 @@ from napari_crii.engine.messages import (
     Closed,
     Failed,
     Message,
+    Notice,
     OpenScan,
     ProposalFinished,
     Propose,
@@ -27,6 +29,7 @@ from napari_crii.engine.messages import (
 )
 from napari_crii.engine.worker import Engine
 from napari_crii.inference import Prediction, Predictor
+from napari_crii.networks import BranchLogits, CRIINet
 from napari_crii.volume import Volume
 from tests.engine.waiting import Inbox
 from tests.factories import noise_scan, small_checkpoint
@@ -192,3 +195,20 @@ def test_a_defect_ends_it_and_is_told_as_a_death() -> None:
         raise RuntimeError("a defect")
 
     assert served(broken) == [Closed(1)]
+
+
+def test_memory_that_runs_out_is_said_once_and_every_slice_is_proposed(
+    monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    forward = CRIINet.forward
+
+    def short(network: CRIINet, image: torch.Tensor) -> BranchLogits:
+        if len(image) > 1:
+            raise torch.OutOfMemoryError("out of memory")
+        return forward(network, image)
+
+    monkeypatch.setattr(CRIINet, "forward", short)
+    found = run(Propose(1, "a", (2, 3)))
+    assert found == [(2, 1), (3, 1)]
+    notices = [message.text for message in run.sent if isinstance(message, Notice)]
+    assert notices == ["Memory ran out; proposals are computed one view at a time from here on."]
