@@ -101,16 +101,18 @@ class Wire:
                 _log.warning("a line that is no message was skipped")
                 continue
             arrived = {}
-            yield message
+            if message is not None:
+                yield message
 
-    def _located(self, message: Message, arrived: dict[str, Path]) -> Message:
-        """Return a message that names its files where they arrived."""
+    def _located(self, message: Message, arrived: dict[str, Path]) -> Message | None:
+        """Return a message that names its files where they arrived; None if they did not."""
         if self.files is None:
             return message
         named = _named(message)
         # A path of the other end's choosing must never be read, nor deleted, here.
         if set(named.values()) != set(arrived):
-            raise ValueError(f"files {sorted(arrived)} came with {type(message).__name__}")
+            _log.warning("a message was dropped: its files did not come with it")
+            return None
         here = {field: str(arrived[name]) for field, name in named.items()}
         return _renamed(message, here, str(self.files))
 

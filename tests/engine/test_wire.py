@@ -115,6 +115,23 @@ def test_no_name_leads_out_of_the_folder(there: Path, name: str) -> None:
     assert [path.name for path in there.parent.iterdir()] == ["there"]
 
 
+def test_noise_between_a_file_and_its_message_costs_nothing(tmp_path: Path, there: Path) -> None:
+    (tmp_path / "a").write_bytes(b"weights")
+    content = sent(UseCheckpoint(str(tmp_path / "a")), tmp_path)
+    message = encode(UseCheckpoint("a"))
+    assert content.endswith(message)
+    noisy = content.removesuffix(message) + b"Last login: yesterday\n" + message
+    assert received(noisy, there) == [UseCheckpoint(str(there / "a"))]
+
+
+def test_files_without_their_message_cost_the_next_one_nothing(tmp_path: Path, there: Path) -> None:
+    (tmp_path / "a").write_bytes(b"weights")
+    content = sent(UseCheckpoint(str(tmp_path / "a")), tmp_path)
+    wrong = content.removesuffix(encode(UseCheckpoint("a"))) + encode(UseCheckpoint("b"))
+    arrived = received(wrong + content, there)
+    assert arrived == [UseCheckpoint(str(there / "a"))]
+
+
 def test_a_path_of_the_sender_s_choosing_is_not_taken(tmp_path: Path, there: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("mine")
