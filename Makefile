@@ -111,15 +111,17 @@ test-children: $(CORE)/.stamp
 test-napari: $(VENV)/.stamp
 	$(BIN)/python -m pytest -m "napari and not gui" -p no:pytest-qt
 
-# The windows of both bindings side by side, each on a screen of its own.
+# The windows of both bindings side by side, each on a screen of its own: what depends on the
+# binding with both, the rest by turns.
 test-gui: $(VENV)/.stamp display
 	@$(MAKE) --no-print-directory SIDE_BY_SIDE=1 -j2 --output-sync=target \
-		WINDOWS="gui and not alone" test-pyqt5 test-pyqt6
+		TURNS=1 WINDOWS="gui and not alone" test-pyqt5 test-pyqt6
 	@$(MAKE) --no-print-directory SIDE_BY_SIDE=1 -j2 --output-sync=target \
-		WINDOWS="gui and alone" test-pyqt5 test-pyqt6
+		TURNS=1 WINDOWS="gui and alone" test-pyqt5 test-pyqt6
 
 test-pyqt5 test-pyqt6: test-%: $(VENV)/.stamp display
-	QT_API=$* PYTEST_QT_API=$* $(XVFB_RUN) $(BIN)/python -m pytest -m "$(WINDOWS)"
+	QT_API=$* PYTEST_QT_API=$* $(if $(TURNS),NAPARI_CRII_TURN=$*) \
+		$(XVFB_RUN) $(BIN)/python -m pytest -m "$(WINDOWS)"
 
 clean:
 	rm -rf $(VENV) $(CORE) build dist .mypy_cache .ruff_cache .pytest_cache \

@@ -17,6 +17,22 @@ settings.register_profile("napari-crii", deadline=None)
 settings.load_profile("napari-crii")
 
 
+# Where two suites of windows share the work, each takes every other test.
+_TURNS = {"pyqt5": 0, "pyqt6": 1}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what the other binding's suite takes, if the work is shared with one."""
+    turn = _TURNS.get(os.environ.get("NAPARI_CRII_TURN", ""))
+    windows = [item for item in items if item.get_closest_marker("gui")]
+    shared = [item for item in windows if not item.get_closest_marker("both")]
+    left = (
+        {id(item) for at, item in enumerate(shared) if at % 2 != turn} if turn in (0, 1) else set()
+    )
+    config.hook.pytest_deselected(items=[item for item in items if id(item) in left])
+    items[:] = [item for item in items if id(item) not in left]
+
+
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
     """Return the folder of real scans, which are never part of the repository."""

@@ -8,7 +8,7 @@ import pytest
 from napari_crii.session import Act, SliceStatus
 from tests.widgets.conftest import proposal
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.both]
 
 SLICE = 3
 # Rows and columns: the proposal is the rectangle from (10, 12) to (20, 25).

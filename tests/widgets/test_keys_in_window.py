@@ -10,7 +10,7 @@ from napari_crii.session import Act, SliceStatus
 from napari_crii.widgets._compat import camera_of
 from tests.widgets.conftest import proposal
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.both]
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.gui
+@pytest.mark.both
 @pytest.mark.timeout(300)
 def test_the_process_of_the_window_holds_no_torch_after_proposing(tmp_path, phantom, weights):
     scan = tmp_path / "phantom.nii.gz"

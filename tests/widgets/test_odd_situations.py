@@ -25,7 +25,7 @@ from tests.widgets.projects import (
     work_of,
 )
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.both]
 
 
 @pytest.fixture

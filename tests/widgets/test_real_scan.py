@@ -22,7 +22,12 @@ CAVITY = 1
 STEPS = 30
 MINUTES = 10
 
-pytestmark = [pytest.mark.gui, pytest.mark.timeout(60 * (MINUTES + 2)), pytest.mark.alone]
+pytestmark = [
+    pytest.mark.gui,
+    pytest.mark.both,
+    pytest.mark.timeout(60 * (MINUTES + 2)),
+    pytest.mark.alone,
+]
 
 
 def test_two_corrected_slices_improve_the_proposals_of_the_others(

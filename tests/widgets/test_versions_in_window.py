@@ -1,0 +1,147 @@
+"""Versions of the network in a real window: those of a sitting or a project, and the way back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_crii.checkpoint_info import read_checkpoint_info
+from napari_crii.engine.messages import (
+    LearningFinished,
+)
+from tests.widgets.conftest import CLASSES, save_small
+from tests.widgets.panels import accept, answer, in_use, panel, seen
+from tests.widgets.projects import enter, open_scan, restored
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def window(open_window, engine, trainer):
+    """Return a window in which everything is proposed."""
+    window = open_window()
+    window.propose(engine.last)
+    return window
+
+
+@pytest.fixture
+def publish(window, engine, trainer, tmp_path):
+    """Return a function that accepts a slice and lets the trainer publish weights for it."""
+
+    def published(index: int, **facts):
+        path = save_small(tmp_path / f"crii-{index}.safetensors", seed=10 + index)
+        accept(window, index)
+        window.click(panel(window).learn)
+        trainer.last.say(LearningFinished("completed", str(path), "", **facts))
+        digest = read_checkpoint_info(path).digest
+        window.until(lambda: in_use(window) == digest)
+        answer(window, engine, digest)
+        return path
+
+    return published
+
+
+def test_rolling_back_proposes_anew_and_leaves_what_a_human_drew(window, engine, weights, publish):
+    second = publish(1, before=0.8, after=0.9, check_slices=3)
+    third = publish(2)
+    assert engine.last.checkpoints == [weights, second, third]
+    accepted, third_digest = window.data("Human mask").copy(), in_use(window)
+    window.show(3)
+    window.activate("Human mask", "paint").selected_label = 1
+    window.stroke((30, 10), (30, 20))
+    drawn = window.data("Human mask").copy()
+    assert (drawn != accepted).any()
+    window.click(panel(window).back)
+    assert engine.last.checkpoints[-1] == second
+    assert sorted(engine.last.asked[-1][2]) == [0, 4, 5]
+    answer(window, engine, "again")
+    proposals = window.case.proposals
+    assert {proposals.checkpoint(i) for i in (0, 4, 5)} == {"again"}
+    assert proposals.checkpoint(3) == third_digest
+    assert np.array_equal(window.data("Human mask"), drawn)
+    assert np.array_equal(window.case.human.labels, drawn)
+    window.click(panel(window).back)
+    window.until(lambda: in_use(window) == read_checkpoint_info(weights).digest)
+    assert not panel(window).back.isEnabled()
+    answer(window, engine, "first")
+    assert np.array_equal(window.case.human.labels, drawn)
+
+
+def test_the_list_of_versions_marks_the_one_in_use_and_takes_another(
+    window, engine, weights, publish
+):
+    publish(1, before=0.8, after=0.9, check_slices=3)
+    window.click(panel(window).more)
+    listed = panel(window).details.weights
+    texts = [listed.itemText(i) for i in range(listed.count())]
+    assert texts[0] == "At the start, small"
+    assert texts[1].endswith(", from 1 slice, Dice 0.90 (in use)")
+    window.pick(listed, 0)
+    assert engine.last.checkpoints[-1] == weights
+    assert listed.currentText() == "At the start, small (in use)"
+    answer(window, engine, "start")
+    asked = len(engine.last.asked)
+    window.pick(listed, 0)
+    assert len(engine.last.asked) == asked
+
+
+def test_what_is_learnt_from_weights_that_are_given_up_is_discarded(
+    window, engine, trainer, weights, publish
+):
+    publish(1)
+    accept(window, 2)
+    window.click(panel(window).learn)
+    window.click(panel(window).back)
+    assert trainer.last.heard == ["stop"]
+    trainer.last.say(LearningFinished("stopped", "", ""))
+    window.until(lambda: not window.controller.state.learning.running)
+    assert engine.last.checkpoints[-1] == weights
+    # The slice was not learnt: the next run takes it, from the weights that are in use now.
+    window.click(panel(window).learn)
+    assert trainer.last.requests[0].checkpoint == str(weights)
+
+
+def test_weights_that_are_published_in_the_moment_of_rolling_back_are_not_used(
+    window, engine, trainer, weights, publish, tmp_path
+):
+    publish(1)
+    accept(window, 2)
+    window.click(panel(window).learn)
+    late = save_small(tmp_path / "late.safetensors", seed=99)
+    window.controller.network.roll_back()
+    trainer.last.say(LearningFinished("completed", str(late), ""))
+    window.until(lambda: not window.controller.state.learning.running)
+    assert engine.last.checkpoints[-1] == weights
+    assert seen(panel(window).box, "Learning was stopped. The network is as it was.")
+    assert panel(window).learn.isEnabled()
+
+
+def test_a_project_goes_on_with_the_weights_that_were_gone_back_to(
+    open_window, engine, trainer, folder, scan, weights, tmp_path
+):
+    window = open_window()
+    enter(window, folder)
+    open_scan(window, scan)
+    window.assistant.enter(scan.name.split(".")[0], weights, CLASSES)
+    window.begin()
+    window.propose(engine.last)
+    paths = [save_small(tmp_path / f"crii-{i}.safetensors", seed=20 + i) for i in range(2)]
+    first, second = (read_checkpoint_info(path).digest for path in paths)
+    for index, path in enumerate(paths):
+        accept(window, index)
+        window.click(panel(window).learn)
+        trainer.last.say(LearningFinished("completed", str(path), "", check_slices=1))
+        window.until(lambda path=path: in_use(window) == read_checkpoint_info(path).digest)
+        answer(window, engine, f"{index}")
+    window.click(panel(window).back)
+    window.until(lambda: in_use(window) == first)
+    window.end()
+
+    again = open_window()
+    enter(again, folder)
+    restored(again)
+    again.until(lambda: in_use(again) == first)
+    known = again.controller.network.weights.list
+    assert [one.digest for one in known.entries] == [first, second]
+    assert all(str(one.path).startswith(str(folder)) for one in known.entries)
+    assert engine.last.checkpoints[-1] == known.entries[0].path
