@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -113,7 +112,7 @@ def _training_yields(device: torch.device) -> tuple[bool, str]:
         predictor.predict_slice(volume, 4)
         return time.perf_counter() - started
 
-    alone = statistics.median(propose() for _ in range(_PROPOSALS))
+    alone = min(propose() for _ in range(_PROPOSALS))
     beside, _ = _beside_training(device, propose, yields=False)
     yielding, steps = _beside_training(device, propose, yields=True)
     words = f"a slice in {alone:.3f} s alone, {beside:.3f} s beside training, "
@@ -124,7 +123,7 @@ def _training_yields(device: torch.device) -> tuple[bool, str]:
 def _beside_training(
     device: torch.device, propose: Callable[[], float], yields: bool
 ) -> tuple[float, int]:
-    """Return the median time of a proposal while a run goes on, and the steps it took meanwhile."""
+    """Return the shortest time of a proposal while a run goes on, and its steps meanwhile."""
     wanted, waiting, ended = threading.Event(), threading.Event(), threading.Event()
     done = 0
 
@@ -148,7 +147,7 @@ def _beside_training(
         wanted.set()
         waiting.wait()
     before = done
-    seconds = statistics.median(propose() for _ in range(_PROPOSALS))
+    seconds = min(propose() for _ in range(_PROPOSALS))
     steps = done - before
     wanted.clear()
     ended.set()

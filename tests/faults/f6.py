@@ -59,7 +59,7 @@ BATCH, CROP = 8, 64
 _KINDS = ("training, injected", "training, limited", "proposal, injected", "proposal, limited")
 _PLACES = ("draw", "forward", "backward", "update")
 # From where the least thing fails to where a whole step fits, in bytes.
-_LIMITS = (24 << 20, 700 << 20)
+_LIMITS = (48 << 20, 1200 << 20)
 _BIG = (2, 448, 512)
 # What the smallest tile shows the network, its margins too.
 _LEAST = 128

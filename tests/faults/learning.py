@@ -93,6 +93,7 @@ def learn_in_child(
     more
         Bytes of address space that it may take beside what it holds when it is ready.
     """
+    Path(request.folder).mkdir(exist_ok=True)
     inbox = PatientInbox()
     trainer = TrainerClient(inbox.arrived.put)
     inbox.until(Ready)
