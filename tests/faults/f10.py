@@ -28,11 +28,11 @@ from scipy.stats import theilslopes
 from tests.faults.frame import say
 
 PROCESSES = ("window", "engine", "trainer")
-FIGURES = ("memory", "threads", "descriptors")
+FIGURES = ("memory", "threads", "descriptors", "process")
 MEMORY_MB_AN_HOUR = 10.0
 GAP_P99_MS, GAP_MS = 50.0, 250.0
 WARM_UP = 0.2
-_MOST_POINTS = 1500
+_FEWEST_POINTS, _MOST_POINTS = 3, 1500
 
 
 class Check(NamedTuple):
@@ -51,7 +51,7 @@ class Soaked(NamedTuple):
     hours
         (N,) when each sample was taken.
     samples
-        (N, 3, 3) processes by figures: MB, threads, descriptors.
+        (N, 3, 4) processes by figures: MB, threads, descriptors, and the process's number.
     gap_p99_ms, gap_ms
         Of the event loop, 99th percentile and longest.
     done
@@ -74,9 +74,24 @@ class Soaked(NamedTuple):
 def memory_check(process: str, hours: NDArray[np.float64], mb: NDArray[np.float64]) -> Check:
     """Judge by a robust slope (Theil-Sen), with the interval in which it lies by 95 %."""
     thin = slice(None, None, max(1, -(-len(mb) // _MOST_POINTS)))
+    if len(mb) < _FEWEST_POINTS:
+        return Check(f"memory, {process}", f"{len(mb)} points are too few", True)
     slope, _, low, high = theilslopes(mb[thin], hours[thin])
     found = f"{slope:+.1f} MB/h ({low:+.1f} to {high:+.1f}), {np.median(mb):.0f} MB"
     return Check(f"memory, {process}", found, bool(slope >= MEMORY_MB_AN_HOUR))
+
+
+def largest(
+    hours: NDArray[np.float64], mb: NDArray[np.float64], pids: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the largest memory of each process, and when; all there is if it was always one.
+
+    A trainer lives for one tick and fills up in it: ticks are compared.
+    """
+    if len(set(pids)) == 1:
+        return hours, mb
+    best = [np.flatnonzero(pids == pid)[np.argmax(mb[pids == pid])] for pid in set(pids)]
+    return hours[best], mb[best]
 
 
 def count_check(name: str, process: str, counts: NDArray[np.float64]) -> Check:
@@ -93,10 +108,10 @@ def checks(soaked: Soaked, timed: bool) -> list[Check]:
     hours, samples = soaked.hours[begun], soaked.samples[begun]
     found: list[Check] = []
     for number, process in enumerate(PROCESSES if len(samples) > 1 else ()):
-        memory, *counts = samples[:, number].T
+        memory, *counts, pids = samples[:, number].T
         if timed:
-            found.append(memory_check(process, hours, memory))
-        for name, values in zip(FIGURES[1:], counts, strict=True):
+            found.append(memory_check(process, *largest(hours, memory, pids)))
+        for name, values in zip(FIGURES[1:3], counts, strict=True):
             found.append(count_check(name, process, values))
     if timed:
         p99, longest = soaked.gap_p99_ms, soaked.gap_ms

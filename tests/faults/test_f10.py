@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.faults.f10 import Soaked, checks, count_check, memory_check
+from tests.faults.f10 import Soaked, checks, count_check, largest, memory_check
 
 ROOT = Path(__file__).resolve().parents[2]
 HOURS = np.linspace(0, 0.5, 200)
@@ -18,9 +18,9 @@ HOURS = np.linspace(0, 0.5, 200)
 
 def soaked(**changes: object) -> Soaked:
     """Return a soak in which nothing grew, after a warm-up in which everything did."""
-    samples = np.zeros((len(HOURS), 3, 3))
+    samples = np.zeros((len(HOURS), 3, 4))
     samples[..., 0] = 400 + 50 * np.minimum(HOURS, 0.1)[:, None] / 0.1
-    samples[..., 1:] = 30 - (HOURS < 0.05)[:, None, None]
+    samples[..., 1:3] = 30 - (HOURS < 0.05)[:, None, None]
     made = Soaked(HOURS, samples, 12.0, 80.0, {"ticks": 9, "strokes": 99}, [], 1.0)
     return made._replace(**changes)
 
@@ -42,6 +42,17 @@ def test_a_slope_is_found_in_noise_and_between_outliers(rng: np.random.Generator
     assert grows.bad
     assert 20 < float(grows.found.split()[0]) < 30
     assert not memory_check("window", HOURS, 400 + noise).bad
+
+
+def test_processes_of_a_tick_each_are_compared_by_their_largest() -> None:
+    pids = np.repeat(np.arange(20.0), 10)
+    fills = 300 + np.tile(np.arange(10.0), 20)
+    grows = fills + 40 * HOURS
+    hours, mb = largest(HOURS, grows, pids)
+    assert len(mb) == 20
+    assert memory_check("trainer", hours, mb).bad
+    assert not memory_check("trainer", *largest(HOURS, fills, pids)).bad
+    assert memory_check("trainer", hours[:2], mb[:2]).bad
 
 
 def test_one_thread_more_at_the_end_is_bad_and_one_for_a_moment_is_not() -> None:
@@ -66,7 +77,7 @@ def test_each_limit_holds(changes: dict[str, object], name: str) -> None:
 
 
 def test_a_soak_without_samples_is_not_passed() -> None:
-    nothing = soaked(hours=HOURS[:0], samples=np.zeros((0, 3, 3)), done={"samples": 0})
+    nothing = soaked(hours=HOURS[:0], samples=np.zeros((0, 3, 4)), done={"samples": 0})
     assert bad(nothing) == ["never done"]
 
 
