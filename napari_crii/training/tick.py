@@ -7,7 +7,7 @@ replayed in half of each batch. New weights are refused if they lose on the chec
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,10 +17,11 @@ import torch
 from napari_crii.checkpoint import Checkpoint, save_serialised, serialise
 from napari_crii.device import half_pays, is_out_of_memory, to_cpu
 from napari_crii.errors import TrainingError
+from napari_crii.networks.crii import STRIDE
 from napari_crii.preprocessing import Preprocessing
 from napari_crii.snapshot import Snapshot
 from napari_crii.training.config import TrainingConfig
-from napari_crii.training.data import from_snapshot, unlabelled_of
+from napari_crii.training.data import TrainingSlice, from_snapshot, unlabelled_of
 from napari_crii.training.events import Checked, Event, Finished, FinishReason, Stepped
 from napari_crii.training.fit import learner_of
 from napari_crii.training.guard import norm
@@ -155,8 +156,8 @@ class _Tick:
         self, checkpoint: Checkpoint, snapshot: Snapshot, config: TickConfig, device: torch.device
     ) -> None:
         recipe, classes = checkpoint.preprocessing, len(checkpoint.classes) + 1
-        settings = _settings(config, recipe, device)
         data = from_snapshot(snapshot.training, recipe, classes)
+        self.settings = settings = _settings(config, recipe, device, data)
         self._slices = len(data)
         if settings.method.unlabelled:
             data += unlabelled_of(snapshot.unlabelled, recipe)
@@ -202,9 +203,16 @@ class _Tick:
         return replace(old, network=to_cpu(self._network), provenance=facts, digest="")
 
 
-def _settings(config: TickConfig, recipe: Preprocessing, device: torch.device) -> TrainingConfig:
-    """Return the settings of the run on a device, for scans of a recipe."""
+def _settings(
+    config: TickConfig, recipe: Preprocessing, device: torch.device, data: Sequence[TrainingSlice]
+) -> TrainingConfig:
+    """Return the settings of the run on a device, for scans of a recipe.
+
+    Crops are no larger than the largest slice needs: what lies beyond it would teach nothing.
+    """
     settings = config.training(recipe.mirror_axes)
+    side = max((max(item.label.shape) for item in data), default=config.crop)
+    settings = replace(settings, crop=min(config.crop, -(-side // STRIDE) * STRIDE))
     method = replace(settings.method, largest_component=recipe.one_object)
     return replace(settings, method=method, mixed_precision=half_pays(device))
 

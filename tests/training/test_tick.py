@@ -25,7 +25,14 @@ from napari_crii.training import (
     fit,
 )
 from napari_crii.training.judging import Judge, loses
-from napari_crii.training.tick import FIRST_RUN, TickConfig, TickResult, publish, run_tick
+from napari_crii.training.tick import (
+    FIRST_RUN,
+    TickConfig,
+    TickResult,
+    _Tick,
+    publish,
+    run_tick,
+)
 from napari_crii.volume import IntensityStats
 from tests.factories import disc_slice, small_checkpoint, small_network
 
@@ -298,3 +305,13 @@ def test_zero_overrides_keep_the_settings_of_a_tick() -> None:
     assert TickConfig().with_overrides(7, 0.5) == TickConfig(iterations=7, learning_rate=0.5)
     assert TickConfig().with_overrides(preset="plus") == TickConfig(preset="plus")
     assert FIRST_RUN.with_overrides(7) == replace(FIRST_RUN, iterations=7)
+
+
+@pytest.mark.parametrize(("shape", "side"), [((40, 50), 64), ((64, 20), 64), ((200, 130), 128)])
+def test_crops_are_no_larger_than_slices_need(
+    shape: tuple[int, int], side: int, rng: np.random.Generator
+) -> None:
+    item = disc_slice(rng, shape)
+    snapshot = Snapshot((frozen(item),))
+    tick = _Tick(small_checkpoint(), snapshot, BRIEF, torch.device("cpu"))
+    assert tick.settings.crop == side
