@@ -88,12 +88,11 @@ display:
 		if $(MAY_INSTALL); then $(APT_INSTALL); else $(SAY_MISSING); exit 1; fi; \
 	fi
 
-test: display test-quick test-core test-gui
+test: display test-quick test-children test-core test-gui
 
-# What takes one core each, or waits for children, side by side.
+# What takes one core each, side by side.
 test-quick: $(VENV)/.stamp $(CORE)/.stamp
-	@$(MAKE) --no-print-directory SIDE_BY_SIDE=1 -j2 --output-sync=target \
-		lint test-children test-napari
+	@$(MAKE) --no-print-directory SIDE_BY_SIDE=1 -j2 --output-sync=target lint test-napari
 
 lint: $(VENV)/.stamp
 	$(BIN)/ruff check
@@ -106,7 +105,8 @@ test-core: $(CORE)/.stamp
 		-m "not gui and not napari and not alone"
 
 test-children: $(CORE)/.stamp
-	$(CORE)/bin/python -m pytest --ignore=tests/widgets -m "alone and not gui and not napari"
+	$(CORE)/bin/python -m pytest -n 2 --ignore=tests/widgets \
+		-m "alone and not gui and not napari"
 
 test-napari: $(VENV)/.stamp
 	$(BIN)/python -m pytest -m "napari and not gui" -p no:pytest-qt

@@ -12,6 +12,7 @@ from napari_crii.checkpoint import Checkpoint, load_checkpoint
 from napari_crii.device import VARIABLE
 from napari_crii.engine import trainer as module
 from napari_crii.engine.child import Child
+from napari_crii.engine.command import TRAINER, local_command
 from napari_crii.engine.messages import (
     Closed,
     Failed,
@@ -78,7 +79,7 @@ def started(folder: Path, weights: Path, checks: int = 0, **changes: object) -> 
     request = Learn(str(folder / "s.npz"), str(weights), str(folder / "new"), **settings)  # type: ignore[arg-type]
     (folder / "new").mkdir()
     inbox = PatientInbox()
-    child = Child("napari_crii.engine.trainer", inbox.arrived.put)
+    child = Child(local_command(TRAINER), inbox.arrived.put)
     inbox.until(Ready)
     hurry(child.pid or 0)
     child.send(request)
@@ -151,7 +152,7 @@ class TestChild:
     def test_a_device_that_is_not_there_is_said(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(VARIABLE, "abacus")
         inbox = PatientInbox()
-        child = Child("napari_crii.engine.trainer", inbox.arrived.put)
+        child = Child(local_command(TRAINER), inbox.arrived.put)
         end = inbox.until(Ready, Failed)[-1]
         assert isinstance(end, Failed)
         assert "no device 'abacus'" in end.message

@@ -104,7 +104,7 @@ def test_where_it_computes_is_said_plainly(device, memory, words):
 
 
 def test_each_weights_are_told_by_when_from_what_and_how_good():
-    start = PublishedWeights("a", Path("crii-lv.safetensors"))
+    start = PublishedWeights("a", Path("crii-lv.safetensors"), when=0.0)
     assert weights_in_words(start, in_use=True) == "At the start, crii-lv (in use)"
     learnt = PublishedWeights("b", Path("x"), 1e9, 14, 0.87, 0.9, 3)
     assert weights_in_words(learnt, in_use=False).endswith(", from 14 slices, Dice 0.90")
