@@ -7,6 +7,7 @@ replayed in half of each batch. New weights are refused if they lose on the chec
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from napari_crii.training.judging import MINIMUM_CHECK_SLICES, Judge, loses
 from napari_crii.training.method import MethodConfig, preset
 
 REFUSED = "refused"
+_REACH = 1.5
 NO_MEMORY = "Memory ran out: close other programs, then learn again."
 
 
@@ -208,11 +210,13 @@ def _settings(
 ) -> TrainingConfig:
     """Return the settings of the run on a device, for scans of a recipe.
 
-    Crops are no larger than the largest slice needs: what lies beyond it would teach nothing.
+    Crops reach beyond the largest slice by half of it and no farther: wherever in the slice their
+    centre lies they hold most of it, and what lies beyond teaches nothing.
     """
     settings = config.training(recipe.mirror_axes)
     side = max((max(item.label.shape) for item in data), default=config.crop)
-    settings = replace(settings, crop=min(config.crop, -(-side // STRIDE) * STRIDE))
+    enough = math.ceil(_REACH * side / STRIDE) * STRIDE
+    settings = replace(settings, crop=min(config.crop, enough))
     method = replace(settings.method, largest_component=recipe.one_object)
     return replace(settings, method=method, mixed_precision=half_pays(device))
 
