@@ -146,11 +146,13 @@ class Hand:
         self.idle = not self._wanted
 
     def _stroke(self, mode: str, path: NDArray[np.float64]) -> Iterator[Move]:
-        """Press at the first point, drag through the others, release."""
+        """Come to the first point, press, drag through the others, release."""
         left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
         press, move = QEvent.Type.MouseButtonPress, QEvent.Type.MouseMove
         release = QEvent.Type.MouseButtonRelease
         yield Move("", lambda: setattr(self._layer, "mode", mode))
+        # A canvas keeps all events since the mouse last moved with no button pressed.
+        yield Move("", lambda: self._send(move, path[0], none, none))
         yield Move("", lambda: self._send(press, path[0], left, left))
         for point in path[1:]:
             yield Move("paint", lambda at=point: self._send(move, at, none, left))  # type: ignore[misc]
