@@ -8,7 +8,7 @@ import pytest
 from napari_crii.session import Act, SliceStatus
 from tests.widgets.conftest import proposal
 
-pytestmark = [pytest.mark.gui, pytest.mark.both]
+pytestmark = pytest.mark.gui
 
 SLICE = 3
 # Rows and columns: the proposal is the rectangle from (10, 12) to (20, 25).
@@ -45,6 +45,7 @@ def assert_one_act(window, start):
     assert np.array_equal(window.data("Proposal")[SLICE], start)
 
 
+@pytest.mark.both
 def test_a_brush_stroke_on_an_untouched_slice_starts_from_the_proposal(window, start):
     window.activate("Human mask", "paint")
     window.stroke(ASIDE, (32, 14), (32, 20))
@@ -81,6 +82,7 @@ def test_a_polygon_is_one_act(window, start):
     assert_one_act(window, start)
 
 
+@pytest.mark.both
 def test_encircling_with_the_right_button_is_one_act(window, start):
     from tests.widgets.driver import RIGHT
 
@@ -105,6 +107,7 @@ def test_a_second_stroke_is_a_second_act(window, start):
     assert human(window)[34, 30:36].all()
 
 
+@pytest.mark.both
 def test_a_stroke_that_ends_on_another_slice_is_kept(window, start):
     window.activate("Human mask", "paint")
     window.stroke(ASIDE, (32, 14), release=False)

@@ -25,7 +25,7 @@ from tests.widgets.projects import (
     work_of,
 )
 
-pytestmark = [pytest.mark.gui, pytest.mark.both]
+pytestmark = pytest.mark.gui
 
 
 @pytest.fixture
@@ -38,6 +38,7 @@ def window(open_window, engine, folder, scan):
     return window
 
 
+@pytest.mark.both
 def test_after_a_crash_the_window_says_so_and_shows_what_was_saved(window, open_window, folder):
     saved = window.controller.sitting.project.wait()
     drawn = window.data(HUMAN).copy()
@@ -53,6 +54,7 @@ def test_after_a_crash_the_window_says_so_and_shows_what_was_saved(window, open_
     assert np.array_equal(again.data(HUMAN), drawn)
 
 
+@pytest.mark.both
 def test_a_window_that_closes_in_the_middle_of_a_stroke_keeps_the_stroke(window, folder):
     before = window.data(HUMAN).copy()
     paint(window, 34, release=False)
@@ -193,6 +195,7 @@ def test_a_locked_class_is_named_as_the_reason(window):
     assert np.array_equal(window.data(HUMAN), before)
 
 
+@pytest.mark.both
 def test_a_stroke_through_slices_is_undone_at_once_on_all_of_them(window):
     before = window.data(HUMAN).copy()
     window.activate(HUMAN, "paint").n_edit_dimensions = 3

@@ -25,6 +25,7 @@ from tests.widgets.projects import (
 pytestmark = pytest.mark.gui
 
 
+@pytest.mark.both
 def test_strokes_come_back_in_a_new_window_and_are_undone_there(open_window, engine, folder, scan):
     window = open_window()
     enter(window, folder)
