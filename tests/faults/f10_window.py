@@ -262,7 +262,8 @@ class Samples:
 
 def _figures(process: psutil.Process) -> NDArray[np.float64]:
     with process.oneshot():
-        return np.array([process.memory_info().rss / 1e6, process.num_threads(), process.num_fds()])
+        counts = process.num_threads(), process.num_fds(), process.pid
+        return np.array([process.memory_info().rss / 1e6, *counts])
 
 
 def _children() -> list[psutil.Process]:
