@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from napari_crii.device import VARIABLE, choose_device
 from napari_crii.networks import BranchLogits
 
 _RUNS = 3
@@ -50,7 +52,15 @@ REFERENCE = Backend("cpu", channels_last=False)
 
 
 def devices() -> list[str]:
-    """Return the kinds of device that are here, the processor last."""
+    """Return the kinds of device that may be used here, the processor last.
+
+    Raises
+    ------
+    DeviceError
+        If the environment's ``NAPARI_CRII_DEVICE`` names one that is not there.
+    """
+    if os.environ.get(VARIABLE):
+        return [str(choose_device())]
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     return [*(name for name, is_there in there.items() if is_there), "cpu"]
 
@@ -58,7 +68,11 @@ def devices() -> list[str]:
 def candidates() -> list[Backend]:
     """Return what may be tried here."""
     layouts = {"mps": (False,)}
-    return [Backend(name, last) for name in devices() for last in layouts.get(name, (True, False))]
+    return [
+        Backend(name, last)
+        for name in devices()
+        for last in layouts.get(name.split(":")[0], (True, False))
+    ]
 
 
 def fastest(

@@ -94,3 +94,13 @@ def test_predictions_do_not_depend_on_the_layout() -> None:
     )
     np.testing.assert_allclose(one.refined, other.refined, atol=1e-5)
     assert np.mean(one.labels() == other.labels()) > 0.999
+
+
+def test_the_device_that_the_user_names_is_the_only_one_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NAPARI_CRII_DEVICE", "cpu")
+    assert {backend.device for backend in candidates()} == {"cpu"}
+    monkeypatch.setenv("NAPARI_CRII_DEVICE", "cuda:7")
+    with pytest.raises(DeviceError, match="there is no device 'cuda:7' here"):
+        candidates()
