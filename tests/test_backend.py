@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_crii.backend import REFERENCE, Backend, candidates, devices, fastest
+from napari_crii.errors import DeviceError
 from napari_crii.inference import Predictor
 from napari_crii.networks import BranchLogits
 from tests.factories import noise_scan, small_checkpoint, small_network

@@ -76,7 +76,8 @@ class Engine:
 
     def run(self) -> None:
         """Serve until the window goes."""
-        self._channel.send(Ready(devices()[0]))
+        with self._saying_why():
+            self._channel.send(Ready(devices()[0]))
         while not self._alone:
             self._hear(wait=not self._wanted)
             index = self._wanted.first
