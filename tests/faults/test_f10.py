@@ -59,7 +59,9 @@ def test_one_thread_more_at_the_end_is_bad_and_one_for_a_moment_is_not() -> None
     counts = np.full(len(HOURS), 30.0)
     counts[::7] += 2
     assert not count_check("threads", "window", counts).bad
-    counts[-60:] += 1
+    counts[-60:] -= 1
+    assert not count_check("threads", "window", counts).bad
+    counts[-60:] += 2
     assert count_check("threads", "window", counts).bad
 
 
