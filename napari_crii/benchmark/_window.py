@@ -136,6 +136,9 @@ def window_latency(
         phases = {"opening": opening}
         if "window" in plan.parts:
             phases |= _story(viewer, docked[0], hand, task, plan.tick)
+        else:
+            # A slice is accepted to learn from, so there have to be proposals.
+            _propose(docked[0], hand)
         rounds = Rounds(viewer, docked[0], hand)
         with rounds.learning(_weights(task), 1):
             advance = _Progress(plan, told)
