@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from napari_crii.device import VARIABLE, choose_device
+from napari_crii.device import available_devices, placed
 from napari_crii.networks import BranchLogits
 
 _RUNS = 3
@@ -44,34 +43,19 @@ class Backend:
 
     def prepare(self, network: nn.Module) -> None:
         """Move a network here, in place."""
-        network.to(self.device)
-        network.to(memory_format=self.layout)  # type: ignore[call-overload]
+        placed(network, self.device, self.channels_last)
 
 
 REFERENCE = Backend("cpu", channels_last=False)
 
 
-def devices() -> list[str]:
-    """Return the kinds of device that may be used here, the processor last.
-
-    Raises
-    ------
-    DeviceError
-        If the environment's ``NAPARI_CRII_DEVICE`` names one that is not there.
-    """
-    if os.environ.get(VARIABLE):
-        return [str(choose_device())]
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    return [*(name for name, is_there in there.items() if is_there), "cpu"]
-
-
 def candidates() -> list[Backend]:
-    """Return what may be tried here."""
+    """Return what may be tried here; errors as of `choose_device`."""
     layouts = {"mps": (False,)}
     return [
-        Backend(name, last)
-        for name in devices()
-        for last in layouts.get(name.split(":")[0], (True, False))
+        Backend(str(device), last)
+        for device in available_devices()
+        for last in layouts.get(device.type, (True, False))
     ]
 
 

@@ -26,7 +26,7 @@ from napari_crii.checkpoint_info import (
     verified_info,
 )
 from napari_crii.classes import LabelClass
-from napari_crii.device import is_out_of_memory, to_cpu
+from napari_crii.device import is_out_of_memory, placed
 from napari_crii.errors import CheckpointError
 from napari_crii.io.atomic import atomic_write
 from napari_crii.networks import CRIINet, NetworkConfig, seeded
@@ -94,7 +94,7 @@ def new_checkpoint(
     """Return an untrained network for these classes; `seed` decides its weights."""
     with seeded(seed):
         network = CRIINet(NetworkConfig(preprocessing.in_channels, len(classes) + 1))
-    return Checkpoint(to_cpu(network), classes, preprocessing, provenance=provenance or {})
+    return Checkpoint(placed(network).eval(), classes, preprocessing, provenance=provenance or {})
 
 
 def transferred(source: Checkpoint, target: Checkpoint) -> Checkpoint:
@@ -120,7 +120,7 @@ def transferred(source: Checkpoint, target: Checkpoint) -> Checkpoint:
     }
     network.load_state_dict(ours)
     provenance = {**target.provenance, "features_from": source.digest}
-    return replace(target, network=to_cpu(network), provenance=provenance, digest="")
+    return replace(target, network=placed(network).eval(), provenance=provenance, digest="")
 
 
 def save_checkpoint(path: Path | str, checkpoint: Checkpoint, half: bool = False) -> Checkpoint:
@@ -206,7 +206,7 @@ def load_checkpoint(path: Path | str) -> Checkpoint:
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise CheckpointError(f"{source.name} holds weights that are not finite numbers")
     return Checkpoint(
-        network=to_cpu(network),
+        network=placed(network).eval(),
         classes=info.classes,
         preprocessing=recipe,
         low_contrast=info.low_contrast,

@@ -43,9 +43,14 @@ def choose_device(wanted: str = "") -> torch.device:
     DeviceError
         If what is asked for is no such name, or is not there.
     """
+    return available_devices(wanted)[0]
+
+
+def available_devices(wanted: str = "") -> list[torch.device]:
+    """Return the devices that may be used, the fastest kind first; arguments as above."""
     name = wanted or os.environ.get(VARIABLE, "")
     if not name:
-        return next(device for kind in _KINDS if _is_there(device := torch.device(kind)))
+        return [device for kind in _KINDS if _is_there(device := torch.device(kind))]
     try:
         device = torch.device(name)
         known = device.type in _KINDS and _is_there(device)
@@ -53,7 +58,7 @@ def choose_device(wanted: str = "") -> torch.device:
         known = False
     if not known:
         raise DeviceError(f"there is no device '{name}' here: ask for cpu, or for none")
-    return device
+    return [device]
 
 
 def _is_there(device: torch.device) -> bool:
@@ -109,16 +114,16 @@ def moved(tensor: Tensor, device: torch.device) -> Tensor:
     return (tensor.pin_memory() if pinned else tensor).to(device, non_blocking=pinned)
 
 
-def yield_now(wanted: Callable[[], bool]) -> float:
-    """Wait while somebody else wants the device; return for how many seconds.
+def yield_now(wanted: Callable[[], bool], device: torch.device) -> float:
+    """Wait while somebody else wants our device; return for how many seconds.
 
     Work that was queued is finished first: on a GPU nothing of ours is in the way then.
     """
     if not wanted():
         return 0.0
     started = time.monotonic()
-    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        torch.cuda.synchronize()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
     while wanted():
         time.sleep(_WAIT_SECONDS)
     return time.monotonic() - started
@@ -165,7 +170,18 @@ def release_memory(device: torch.device) -> None:
         torch.mps.empty_cache()
 
 
-def to_cpu(network: Network) -> Network:
-    """Return a network on the processor, as it computes fastest there, in evaluation mode."""
-    network.to(device="cpu", memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network.eval()
+def placed(
+    network: Network, device: torch.device | str = "cpu", channels_last: bool = True
+) -> Network:
+    """Return a network, moved in place to a device, its filters in a memory order.
+
+    Parameters
+    ----------
+    channels_last
+        Whether the channels of a pixel lie side by side: what the processor convolves fastest.
+    """
+    network.to(device)
+    order = torch.channels_last if channels_last else torch.contiguous_format
+    # Torch does not tell that this may be asked for without a type or a device.
+    network.to(memory_format=order)  # type: ignore[call-overload]
+    return network

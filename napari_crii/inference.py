@@ -98,7 +98,6 @@ class Predictor:
         self.checkpoint = checkpoint
         self.views = mirrored_views(checkpoint.preprocessing.mirror_axes)[:views]
         self._backend = Backend(device, channels_last)
-        self._device = torch.device(device)
         self._network = checkpoint.network
         self._backend.prepare(self._network)
         self.remark = ""
@@ -133,7 +132,7 @@ class Predictor:
     def _predicted(self, image: Tensor, volume: Volume) -> Prediction:
         shape = volume.slices().shape[1:3]
         with torch.inference_mode():
-            logits = self._logits(self.view_batch(image.to(self._device)))
+            logits = self._logits(self.view_batch(image.to(self._backend.device)))
             coarse, refined = (self._probabilities(branch, shape) for branch in logits)
         stride = max(1, round(COARSE_STRIDE * shape[0] / image.shape[1]))
         return Prediction(coarse, refined, stride, self.checkpoint.preprocessing.one_object)
@@ -144,7 +143,7 @@ class Predictor:
 
     def _step_down(self) -> None:
         """Compute in smaller parts from here on: one view at a time, then tiles of it."""
-        release_memory(self._device)
+        release_memory(torch.device(self._backend.device))
         if self._whole:
             self._whole, parts = False, "one view at a time"
         elif self._tiles:

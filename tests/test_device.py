@@ -10,6 +10,7 @@ from napari_crii import device as module
 from napari_crii.device import (
     VARIABLE,
     autocast,
+    available_devices,
     choose_device,
     grad_scaler,
     half_pays,
@@ -36,6 +37,7 @@ def test_the_fastest_kind_that_is_there_is_chosen(
     monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert choose_device() == torch.device(kind)
+    assert available_devices()[-1] == CPU
     assert choose_device("cpu") == CPU
     monkeypatch.setenv(VARIABLE, "cpu")
     assert choose_device() == CPU
@@ -79,9 +81,9 @@ def test_what_is_there_already_is_not_copied() -> None:
 
 def test_yielding_waits_as_long_as_somebody_wants_the_device() -> None:
     answers = iter([True, True, True, False])
-    assert yield_now(lambda: next(answers)) > 0
+    assert yield_now(lambda: next(answers), CPU) > 0
     assert list(answers) == []
-    assert yield_now(lambda: False) == 0
+    assert yield_now(lambda: False, CPU) == 0
 
 
 @pytest.mark.parametrize(("processors", "threads"), [(1, 1), (2, 2), (3, 2), (4, 3), (16, 15)])

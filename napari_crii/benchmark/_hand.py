@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -136,7 +137,7 @@ class Hand:
         while True:
             for index in self.slices:
                 yield Move("", self._may_rest)
-                yield Move("", lambda index=index: self._turn_to(index))  # type: ignore[misc]
+                yield Move("", partial(self._turn_to, index))
                 path = self._path()
                 for mode in ("paint", "erase"):
                     yield from self._stroke(mode, path)
@@ -155,7 +156,7 @@ class Hand:
         yield Move("", lambda: self._send(move, path[0], none, none))
         yield Move("", lambda: self._send(press, path[0], left, left))
         for point in path[1:]:
-            yield Move("paint", lambda at=point: self._send(move, at, none, left))  # type: ignore[misc]
+            yield Move("paint", partial(self._send, move, point, none, left))
         yield Move("", lambda: self._send(release, path[-1], left, none))
         self.strokes += 1
 
@@ -163,7 +164,7 @@ class Hand:
         """Step some slices away and back."""
         away = range(1, _SLICES_TO_AND_FRO + 1)
         for step in (*away, *reversed(away[:-1]), 0):
-            yield Move("scroll", lambda at=index + step: self._turn_to(at))  # type: ignore[misc]
+            yield Move("scroll", partial(self._turn_to, index + step))
 
     def _turn_to(self, index: int) -> None:
         axis = self._viewer.dims.ndim - 3

@@ -45,7 +45,7 @@ def make_bare_loop(checkpoint: Path) -> Callable[[int], float]:
         logits = network(images)
         loss = cross_entropy(logits.coarse, labels) + cross_entropy(logits.refined, labels)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         optimiser.step()
 
     def rate(steps: int) -> float:

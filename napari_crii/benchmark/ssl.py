@@ -24,6 +24,7 @@ from napari_crii.benchmark.machine import peak_megabytes, start_peak
 from napari_crii.benchmark.material import material_digest
 from napari_crii.benchmark.methods import METHODS, Method, Setting
 from napari_crii.benchmark.runs import Run, as_read_back, find_run, kept_or_made, read_runs
+from napari_crii.device import placed
 from napari_crii.errors import TrainingError
 from napari_crii.networks import NetworkConfig, seeded
 from napari_crii.preprocessing import Preprocessing
@@ -184,7 +185,7 @@ def build_learner(plan: Comparison, method: Method, split: Split, seed: int) -> 
     classes = len(plan.classes) + 1
     with seeded(seed):
         network = method.network(NetworkConfig(plan.recipe.in_channels, classes))
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    placed(network)
     # The sampler reads from the method's settings only whether there are two streams.
     streams = replace(SUP, unlabelled=method.unlabelled)
     training = replace(plan.training, strong=not method.weak, method=streams)

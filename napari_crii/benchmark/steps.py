@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-import torch
 
+from napari_crii.device import placed
 from napari_crii.networks import CRIINet, NetworkConfig, seeded
 from napari_crii.phantom import make_phantom
 from napari_crii.preprocessing import Preprocessing
@@ -59,6 +59,6 @@ def _events(
     rng = np.random.default_rng(0)
     with seeded(0):
         network = CRIINet(NetworkConfig(classes=3))
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    placed(network)
     sampler = StreamSampler(data[::2] + without_labels(data[1::2]), config, rng)
     return Learner(network, CoarseRefined(config.method, 3), sampler, config, rng).run()

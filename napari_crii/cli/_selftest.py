@@ -75,7 +75,7 @@ def _passed(
         logits = network(item.image[None].to(device))
     logits = type(logits)(*(branch.float() for branch in logits))
     loss = both_branches(logits, item.label[None].to(device), item.weight[None].to(device))
-    loss.backward()  # type: ignore[no-untyped-call]
+    torch.autograd.backward(loss)
     parts = [p.grad.flatten() for p in network.parameters() if p.grad is not None]
     return logits.refined.argmax(dim=1)[0], torch.cat(parts)
 

@@ -175,7 +175,7 @@ class _Lifetime:
             if message is None or process.stdin is None:
                 continue
             try:
-                self._wire.write(process.stdin, message, self._closing.is_set)  # type: ignore[arg-type]
+                self._wire.write(process.stdin, message, self._closing.is_set)
             except CriiError as error:
                 number = message.number if isinstance(message, UseCheckpoint) else 0
                 self._receive(Failed(str(error), checkpoint=number))
@@ -184,7 +184,7 @@ class _Lifetime:
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         if process.stdout is not None:
-            for message in self._wire.read(process.stdout):  # type: ignore[arg-type]
+            for message in self._wire.read(process.stdout):
                 self._heard(message)
         self.jobs.put(None)
         self._receive(Closed(process.wait()))

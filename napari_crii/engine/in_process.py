@@ -5,7 +5,6 @@ The same `Engine`, spoken to as a child is, without a pipe. It loads torch, so n
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Callable
@@ -17,8 +16,6 @@ from napari_crii.engine.client import EngineClient
 from napari_crii.engine.messages import Closed, Failed, Message
 from napari_crii.engine.worker import Engine
 from napari_crii.errors import CriiError
-
-_log = logging.getLogger(__name__)
 
 
 class InProcess:
@@ -64,13 +61,13 @@ class InProcess:
             self._thread.join()
 
     def _run(self, serve: Callable[[Channel], None]) -> None:
-        code = 0
+        # A defect is reported by the thread; whoever waits hears that it is over.
+        code = 1
         try:
             serve(self._channel)
-        except Exception:
-            _log.exception("the engine ended by a defect")
-            code = 1
-        self._receive(Closed(code))
+            code = 0
+        finally:
+            self._receive(Closed(code))
 
 
 def engine_in_process(receive: Receiver) -> EngineClient:

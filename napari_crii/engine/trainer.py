@@ -62,7 +62,7 @@ def main() -> None:
         if isinstance(request, Learn):
             for message in _learn(Wishes(channel), request, device):
                 channel.send(message)
-    except Exception as error:
+    except (CriiError, OSError, ValueError, MemoryError, RuntimeError) as error:
         channel.send(_said(error))
 
 

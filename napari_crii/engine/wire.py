@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from napari_crii.engine.messages import (
     Learn,
@@ -55,7 +55,7 @@ class Wire:
         self.files = files
 
     def write(
-        self, stream: BinaryIO, message: Message, stopped: Callable[[], bool] = lambda: False
+        self, stream: IO[bytes], message: Message, stopped: Callable[[], bool] = lambda: False
     ) -> None:
         """Write a message, its files first.
 
@@ -86,7 +86,7 @@ class Wire:
             for path in paths.values():
                 path.unlink(missing_ok=True)
 
-    def read(self, stream: BinaryIO) -> Iterator[Message]:
+    def read(self, stream: IO[bytes]) -> Iterator[Message]:
         """Yield messages until the stream ends; what is none is skipped."""
         arrived: dict[str, Path] = {}
         for line in stream:
@@ -117,7 +117,7 @@ class Wire:
         return _renamed(message, here, str(self.files))
 
 
-def _receive(stream: BinaryIO, folder: Path, name: str, size: int) -> Path | None:
+def _receive(stream: IO[bytes], folder: Path, name: str, size: int) -> Path | None:
     """Take `size` bytes from the stream; return their file, None if it cannot be kept.
 
     The file appears whole or not at all.
@@ -151,14 +151,16 @@ def _renamed(message: Message, names: dict[str, str], folder: str) -> Message:
     return replace(message, **changes)
 
 
-def _readable(path: Path) -> BinaryIO:
+def _readable(path: Path) -> IO[bytes]:
     try:
         return path.open("rb")
     except OSError as error:
         raise EngineError(f"{path.name} cannot be sent: {in_words(error)}") from error
 
 
-def _write_file(stream: BinaryIO, name: str, source: BinaryIO, stopped: Callable[[], bool]) -> None:
+def _write_file(
+    stream: IO[bytes], name: str, source: IO[bytes], stopped: Callable[[], bool]
+) -> None:
     size = os.fstat(source.fileno()).st_size
     stream.write(json.dumps({"file": name, "bytes": size}).encode() + b"\n")
     for part in _parts(source, size):
@@ -189,7 +191,7 @@ def _is_plain(name: str) -> bool:
     return bool(name) and plain and not name.startswith(".") and not {":", "\0"} & set(name)
 
 
-def _parts(source: BinaryIO, size: int) -> Iterator[bytes]:
+def _parts(source: IO[bytes], size: int) -> Iterator[bytes]:
     """Yield `size` bytes in parts, fewer if the source ends before."""
     while size and (part := source.read(min(size, _CHUNK))):
         size -= len(part)

@@ -18,8 +18,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_crii.backend import Backend, devices, fastest
+from napari_crii.backend import Backend, fastest
 from napari_crii.checkpoint import load_checkpoint
+from napari_crii.device import choose_device
 from napari_crii.engine.channel import Channel
 from napari_crii.engine.messages import (
     Cancel,
@@ -77,7 +78,7 @@ class Engine:
     def run(self) -> None:
         """Serve until the window goes."""
         with self._saying_why():
-            self._channel.send(Ready(devices()[0]))
+            self._channel.send(Ready(str(choose_device())))
         while not self._alone:
             self._hear(wait=not self._wanted)
             index = self._wanted.first

@@ -106,6 +106,7 @@ class Learner:
         self._rng = rng
         self._step = _Step(network, self.average, objective, config)
         self._rung = Rung(config.batch, config.crop)
+        self._good = LastGood([*network.parameters(), *self.average.parameters()])
 
     def run(
         self,
@@ -114,12 +115,12 @@ class Learner:
     ) -> Iterator[Event]:
         """Take every step; yields and ends as `fit` does."""
         before = copy.deepcopy(self.network.state_dict())
-        self._good = LastGood([*self.network.parameters(), *self.average.parameters()])
+        self._good.keep()
         guard = Guard(self.network.parameters())
         self.network.train()
         fault, done = "", 0
         while done < self._config.iterations:
-            yield_now(wanted)
+            yield_now(wanted, self._step.device)
             if stop():
                 break
             loss = self._taken(done, wanted)
@@ -185,8 +186,8 @@ class _Step:
         self._average = average
         self._objective = objective
         self._config = config
-        self._device = next(network.parameters()).device
-        self._scaler = grad_scaler(self._device, config.mixed_precision)
+        self.device = next(network.parameters()).device
+        self._scaler = grad_scaler(self.device, config.mixed_precision)
         self._updating = False
         self._optimiser = torch.optim.AdamW(
             network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
@@ -199,18 +200,18 @@ class _Step:
         step = Step(
             self._network,
             self._average,
-            batch.to(self._device),
+            batch.to(self.device),
             index / self._config.iterations,
             self._config.mixed_precision,
         )
-        with seeded(seed, self._device):
+        with seeded(seed, self.device):
             loss = self._objective(step)
         value = float(loss.detach())
         if not np.isfinite(value):
             return value
-        yield_now(wanted)
+        yield_now(wanted, self.device)
         self._optimiser.zero_grad(set_to_none=True)
-        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(self._scaler.scale(loss))
         self._scaler.unscale_(self._optimiser)
         norm = float(torch.nn.utils.clip_grad_norm_(self._network.parameters(), _LONGEST_GRADIENT))
         # A gradient beyond float16 is no fault: the scaler leaves the step out and scales less.
@@ -229,7 +230,7 @@ class _Step:
             # Some moments know of this step and some do not.
             self._optimiser.state.clear()
             self._updating = False
-        release_memory(self._device)
+        release_memory(self.device)
 
 
 def learning_rate(index: int, config: TrainingConfig) -> float:

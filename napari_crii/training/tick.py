@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from napari_crii.checkpoint import Checkpoint, save_serialised, serialise
-from napari_crii.device import half_pays, is_out_of_memory, to_cpu
+from napari_crii.device import half_pays, is_out_of_memory, placed
 from napari_crii.errors import TrainingError
 from napari_crii.networks.crii import STRIDE
 from napari_crii.preprocessing import Preprocessing
@@ -202,7 +202,7 @@ class _Tick:
     def _tuned(self) -> Checkpoint:
         old = self._old
         facts = {**old.provenance, "parent": old.digest, "slices": self._slices}
-        return replace(old, network=to_cpu(self._network), provenance=facts, digest="")
+        return replace(old, network=placed(self._network).eval(), provenance=facts, digest="")
 
 
 def _settings(

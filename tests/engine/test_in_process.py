@@ -190,6 +190,7 @@ def test_whatever_serves_a_channel_runs_in_process() -> None:
     assert served(echo) == [Cancel(), Closed(0)]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_defect_ends_it_and_is_told_as_a_death() -> None:
     def broken(channel: MemoryChannel) -> None:
         raise RuntimeError("a defect")
