@@ -21,6 +21,8 @@ from napari_crii.io.atomic import atomic_write
 from napari_crii.volume import IntensityStats
 
 _FORMAT = 2
+# Slices that only judge, as many as a verdict on new weights needs.
+MINIMUM_CHECK_SLICES = 3
 _MAGIC = b"CRIISNP1"
 _DIGEST_BYTES = 32
 

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any
 
+from napari_crii.engine.codec import decode, encode
 from napari_crii.engine.messages import (
     Learn,
     LearningFinished,
@@ -23,8 +24,6 @@ from napari_crii.engine.messages import (
     OpenScan,
     SliceProposed,
     UseCheckpoint,
-    decode,
-    encode,
 )
 from napari_crii.errors import EngineError
 from napari_crii.io.atomic import in_words

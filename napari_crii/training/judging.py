@@ -14,7 +14,6 @@ from napari_crii.metrics import dice
 from napari_crii.networks.segmenter import Segmenter
 from napari_crii.training.data import TrainingSlice
 
-MINIMUM_CHECK_SLICES = 3
 TOLERATED_LOSS = 0.005
 _CONFIDENCE = 0.9
 # On the way of a run at most this many slices are judged in all, so that it costs little.

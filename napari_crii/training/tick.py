@@ -20,13 +20,13 @@ from napari_crii.device import half_pays, is_out_of_memory, placed
 from napari_crii.errors import TrainingError
 from napari_crii.networks.crii import STRIDE
 from napari_crii.preprocessing import Preprocessing
-from napari_crii.snapshot import Snapshot
+from napari_crii.snapshot import MINIMUM_CHECK_SLICES, Snapshot
 from napari_crii.training.config import TrainingConfig
 from napari_crii.training.data import TrainingSlice, from_snapshot, unlabelled_of
 from napari_crii.training.events import Checked, Event, Finished, FinishReason, Stepped
 from napari_crii.training.fit import learner_of
 from napari_crii.training.guard import norm
-from napari_crii.training.judging import MINIMUM_CHECK_SLICES, Judge, loses
+from napari_crii.training.judging import Judge, loses
 from napari_crii.training.method import MethodConfig, preset
 
 REFUSED = "refused"

@@ -28,12 +28,12 @@ from napari_crii.session.weights import PublishedWeights
 from napari_crii.widgets.background import Mailbox, once
 from napari_crii.widgets.curve import LearningCurve
 from napari_crii.widgets.learning_words import (
-    Remark,
     at_work_in_words,
     outcome_in_words,
     paused_in_words,
     place_in_words,
 )
+from napari_crii.widgets.report_words import Remark
 from napari_crii.widgets.state import Progress
 
 # Steps are told together: telling one repaints the window, and nobody reads faster.

@@ -26,8 +26,8 @@ from napari_crii.widgets._builders import (
 from napari_crii.widgets.controller import AssistantController
 from napari_crii.widgets.curve_view import CurveView
 from napari_crii.widgets.learning_words import LearningMode, weights_in_words
-from napari_crii.widgets.published import WeightsHistory
 from napari_crii.widgets.state import AssistantState, LearningView
+from napari_crii.widgets.weights_history import WeightsHistory
 
 
 class LearningGroup:

@@ -1,25 +1,14 @@
-"""What the dock says of learning, and the report that may leave the house: pure functions."""
+"""What the dock says of learning: pure functions."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from napari_crii.engine.messages import LearningFinished
 from napari_crii.session.weights import PublishedWeights
+from napari_crii.snapshot import MINIMUM_CHECK_SLICES
 from napari_crii.widgets.project_words import clock
 from napari_crii.widgets.sentences import as_sentence
-
-# The same number as that of the trainer, which the window cannot ask.
-CHECKS_NEEDED = 3
-_REMOVED = "(removed)"
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
-# A word with a separator of folders, or one that ends like the name of a file.
-_FILE = r"(?:\S*[/\\]\S*|\S+\.[A-Za-z]\w{0,11}(?=[\s,;:.)]|$))"
-# From the first such word to the last one: names of folders and files may hold blanks.
-_FILES = re.compile(rf"{_FILE}(?:.*{_FILE})?")
 
 
 class LearningMode(StrEnum):
@@ -81,7 +70,7 @@ def _judged(finished: LearningFinished) -> str:
         f"Dice {before:.2f} -> {after:.2f} on your "
         f"{slices_in_words(finished.check_slices, 'check')}."
     )
-    if finished.check_slices < CHECKS_NEEDED:
+    if finished.check_slices < MINIMUM_CHECK_SLICES:
         return f"{_unjudged(finished)} {figures}"
     if finished.reason == "refused":
         return f"The last update made proposals worse: {figures}"
@@ -95,10 +84,11 @@ def _judged(finished: LearningFinished) -> str:
 def _unjudged(finished: LearningFinished) -> str:
     if finished.reason == "refused":
         return as_sentence(finished.message)
-    there = min(finished.check_slices, CHECKS_NEEDED)
+    needed = MINIMUM_CHECK_SLICES
+    there = min(finished.check_slices, needed)
     return (
-        f"The last update is not checked yet: {there} of the {CHECKS_NEEDED} check slices that "
-        "this needs are there."
+        f"The last update is not checked yet: {there} of the {needed} check slices that this needs "
+        "are there."
     )
 
 
@@ -131,57 +121,3 @@ def weights_in_words(one: PublishedWeights, in_use: bool) -> str:
     source = f"from {one.slices} slice{plural}" if one.slices else name
     score = f", Dice {one.after:.2f}" if one.after >= 0 else ", not checked" if one.slices else ""
     return f"{when}, {source}{score}{' (in use)' if in_use else ''}"
-
-
-@dataclass(frozen=True)
-class Remark:
-    """Something that happened on the way.
-
-    Attributes
-    ----------
-    at
-        Seconds since the epoch.
-    text
-        One sentence.
-    """
-
-    at: float
-    text: str
-
-    @property
-    def words(self) -> str:
-        """The sentence with its time."""
-        return f"{clock(self.at)} {self.text}"
-
-
-def without_names(sentence: str, private: Iterable[str]) -> str:
-    """Return a sentence without paths, names of files, quotations and the names given.
-
-    Parameters
-    ----------
-    sentence
-        What an error says.
-    private
-        Names of scans, people and folders, in any case of letters.
-    """
-    for name in sorted({one for one in private if len(one) > 1}, key=len, reverse=True):
-        pattern = rf"(?<!\w){re.escape(name)}(?!\w)"
-        sentence = re.sub(pattern, _REMOVED, sentence, flags=re.IGNORECASE)
-    return _FILES.sub(_REMOVED, _QUOTED.sub(_REMOVED, sentence))
-
-
-def report_in_words(
-    versions: Sequence[str], place: str, error: Remark | None, remarks: Sequence[Remark]
-) -> str:
-    """Return a report of several lines; the sentences in it must be free of names already."""
-    problem = "none" if error is None else error.words
-    noted = [one.words for one in remarks] or ["none"]
-    return "\n".join(
-        [
-            *versions,
-            f"Learning: {place or 'nothing was learnt yet'}",
-            f"Last problem: {problem}",
-            "Remarks:",
-            *(f"- {words}" for words in noted),
-        ]
-    )

@@ -19,9 +19,10 @@ from napari_crii.session.project import Project
 from napari_crii.session.weights import PublishedWeights
 from napari_crii.widgets.case_view import CaseView
 from napari_crii.widgets.learning import Learning, LearningPlan, Listeners
-from napari_crii.widgets.learning_words import LearningMode, Remark, offer_in_words
+from napari_crii.widgets.learning_words import LearningMode, offer_in_words
 from napari_crii.widgets.proposing import Answers, Proposing
 from napari_crii.widgets.report import report
+from napari_crii.widgets.report_words import Remark
 from napari_crii.widgets.review import to_propose
 from napari_crii.widgets.sitting import Sitting
 from napari_crii.widgets.state import LearningView

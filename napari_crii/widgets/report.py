@@ -10,7 +10,7 @@ from pathlib import Path
 from qtpy import API_NAME, QT_VERSION
 
 from napari_crii.session.project import Project
-from napari_crii.widgets.learning_words import Remark, report_in_words, without_names
+from napari_crii.widgets.report_words import Remark, report_in_words, without_names
 from napari_crii.widgets.sitting import Sitting
 
 _PACKAGES = ("napari-crii", "napari", "torch", "numpy")

@@ -11,7 +11,7 @@ from napari_crii.session import Case, SliceStatus
 from napari_crii.session.progress import CaseOverview, overview
 from napari_crii.volume import Volume
 from napari_crii.widgets.learning_words import LearningMode
-from napari_crii.widgets.published import WeightsHistory
+from napari_crii.widgets.weights_history import WeightsHistory
 
 
 @dataclass(frozen=True)

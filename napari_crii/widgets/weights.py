@@ -10,8 +10,8 @@ from napari_crii.checkpoint_info import read_checkpoint_info
 from napari_crii.errors import CriiError
 from napari_crii.session.project import Project
 from napari_crii.session.weights import PublishedWeights, with_digest
-from napari_crii.widgets.published import WeightsHistory
 from napari_crii.widgets.sitting import Sitting
+from napari_crii.widgets.weights_history import WeightsHistory
 
 
 class Weights:

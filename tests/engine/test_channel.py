@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from napari_crii.engine.messages import Cancel, Failed, Ready, decode, encode
+from napari_crii.engine.codec import decode, encode
+from napari_crii.engine.messages import Cancel, Failed, Ready
 
 pytestmark = pytest.mark.alone
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_crii.engine.codec import decode, encode
 from napari_crii.engine.messages import (
     Cancel,
     Closed,
@@ -17,8 +18,6 @@ from napari_crii.engine.messages import (
     Propose,
     Restarting,
     SliceProposed,
-    decode,
-    encode,
 )
 from napari_crii.patches import Box, Patch, Reason
 

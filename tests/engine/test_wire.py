@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from napari_crii.engine.codec import encode
 from napari_crii.engine.messages import (
     Cancel,
     Learn,
@@ -16,7 +17,6 @@ from napari_crii.engine.messages import (
     OpenScan,
     SliceProposed,
     UseCheckpoint,
-    encode,
 )
 from napari_crii.engine.wire import Wire
 from napari_crii.errors import EngineError

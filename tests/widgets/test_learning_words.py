@@ -8,21 +8,15 @@ import pytest
 
 from napari_crii.engine.messages import LearningFinished
 from napari_crii.session.weights import PublishedWeights
-from napari_crii.training.tick import MINIMUM_CHECK_SLICES
-from napari_crii.widgets.curve import span, thinned
 from napari_crii.widgets.learning_words import (
-    CHECKS_NEEDED,
     LearningMode,
-    Remark,
     at_work_in_words,
     offer_in_words,
     outcome_in_words,
     place_in_words,
-    report_in_words,
     weights_in_words,
-    without_names,
 )
-from napari_crii.widgets.published import WeightsHistory
+from napari_crii.widgets.weights_history import WeightsHistory
 
 pytestmark = pytest.mark.napari
 
@@ -66,7 +60,6 @@ def test_an_update_that_is_refused_says_so_and_why():
 
 
 def test_an_update_that_nothing_could_judge_says_what_is_missing():
-    assert CHECKS_NEEDED == MINIMUM_CHECK_SLICES
     said = outcome_in_words(2, LearningFinished("completed", "new", "", check_slices=2))
     assert said == (
         "Learnt from 2 corrected slices. The last update is not checked yet: 2 of the 3 check "
@@ -139,48 +132,3 @@ def test_the_same_weights_are_listed_once_and_using_them_again_changes_nothing()
     assert weights.using("b") == weights
     assert weights.using("a").before.digest == "b"
     assert WeightsHistory().in_use is None
-
-
-@pytest.mark.parametrize(
-    ("said", "kept"),
-    [
-        ("the file '/home/ana/Jane Roe/x.npz' is gone", "the file (removed) is gone"),
-        ("/home/ana/Jane Roe/scan 1.nii.gz is not a scan", "(removed) is not a scan"),
-        (r"C:\scans\Jane Roe\x.dcm: no such file", "(removed) no such file"),
-        ("weights.safetensors is not a checkpoint", "(removed) is not a checkpoint"),
-        ("no room for Jane ROE", "no room for (removed)"),
-        ("Roentgen images are 0.87 bright. Next", "Roentgen images are 0.87 bright. Next"),
-        ("CUDA out of memory. Tried 2.5 GB.", "CUDA out of memory. Tried 2.5 GB."),
-    ],
-)
-def test_a_report_holds_no_name_of_a_person_or_a_file(said, kept):
-    assert without_names(said, {"Jane Roe", "Roe", ""}) == kept
-
-
-def test_a_report_tells_what_runs_where_and_what_happened():
-    error = Remark(0.0, "Learning failed: no room.")
-    report = report_in_words(["napari 1"], "On the processor.", error, [Remark(0.0, "Smaller.")])
-    lines = report.splitlines()
-    assert lines[:2] == ["napari 1", "Learning: On the processor."]
-    assert lines[2].endswith("Learning failed: no room.")
-    assert lines[-1].endswith(" Smaller.")
-    assert report_in_words([], "", None, []).splitlines()[1:] == [
-        "Last problem: none",
-        "Remarks:",
-        "- none",
-    ]
-
-
-def test_a_long_curve_is_thinned_to_means_and_a_short_one_stays():
-    points = [(float(i), float(i % 2)) for i in range(10)]
-    assert thinned(points, 10) == points
-    assert thinned(points, 5) == [(2 * i + 0.5, 0.5) for i in range(5)]
-    assert len(thinned(points * 77, 100)) <= 100
-    assert thinned([], 5) == []
-
-
-def test_a_scale_is_never_so_narrow_that_noise_looks_like_news():
-    assert span([0.2, 0.9], 0.1) == (0.2, 0.9)
-    low, high = span([0.5], 0.1)
-    assert (low, high) == pytest.approx((0.45, 0.55))
-    assert span([], 0.1) == pytest.approx((-0.05, 0.05))
