@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def make_bare_loop(checkpoint: Path) -> Callable[[int], float]:
+def make_bare_loop(
+    checkpoint: Path, shape: tuple[int, int], spacing: tuple[float, float] | None
+) -> Callable[[int], float]:
     """Return what takes so many training steps and returns how many it took a second.
 
     A step is what no training can do without: the network's pass over a batch that lies ready, as
@@ -19,6 +21,9 @@ def make_bare_loop(checkpoint: Path) -> Callable[[int], float]:
     ----------
     checkpoint
         The network and its weights.
+    shape, spacing
+        Rows and columns of the scan's slices, and the size of a pixel in mm where it is known: a
+        tick's crops are no larger than these need.
 
     Raises
     ------
@@ -31,9 +36,11 @@ def make_bare_loop(checkpoint: Path) -> Callable[[int], float]:
     from napari_crii.checkpoint import load_checkpoint
     from napari_crii.training.tick import TickConfig
 
-    batch, crop = TickConfig().batch, TickConfig().crop
-    network = load_checkpoint(checkpoint).network
-    config = network.config
+    loaded = load_checkpoint(checkpoint)
+    network, config = loaded.network, loaded.network.config
+    working = loaded.preprocessing.working_shape(shape, spacing)
+    tick = TickConfig().fitted([working])
+    batch, crop = tick.batch, tick.crop
     network.train()
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-6)
     made = torch.Generator().manual_seed(0)

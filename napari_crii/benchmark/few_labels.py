@@ -141,16 +141,34 @@ def _patient(
     pairs: list[tuple[NDArray[np.integer], TrainingSlice]], classes: int
 ) -> tuple[list[float], float]:
     """Return the Dice per class, and the mean one near true edges."""
+    masks = _masks(pairs, classes)
+    band = []
+    for a, b in masks:
+        near = np.stack([_near_edge(mask) for mask in b])
+        band.append(dice(a & near, b & near))
+    return [dice(a, b) for a, b in masks], float(np.mean(band))
+
+
+def _masks(
+    pairs: Sequence[tuple[NDArray[np.integer], TrainingSlice]], classes: int
+) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    """Return guess and truth (S, H, W) of each foreground class, where somebody has said."""
     guess = np.stack([g for g, _ in pairs])
     truth = np.stack([item.label.numpy() for _, item in pairs])
     said = np.stack([item.weight.numpy() > 0 for _, item in pairs])
-    whole, band = [], []
-    for k in range(1, classes):
-        a, b = (guess == k) & said, (truth == k) & said
-        near = said & np.stack([_near_edge(mask) for mask in b])
-        whole.append(dice(a, b))
-        band.append(dice(a & near, b & near))
-    return whole, float(np.mean(band))
+    return [((guess == k) & said, (truth == k) & said) for k in range(1, classes)]
+
+
+def pooled_dice(tested: Sequence[TrainingSlice], segment: Segment, classes: int) -> float:
+    """Return the mean over patients and classes of the Dice of all slices together.
+
+    Slices of one patient are of one size; `segment` maps an image (C, H, W) to labels (H, W).
+    """
+    scores = []
+    for patient in sorted({item.patient for item in tested}):
+        mine = [(segment(s.image).numpy(), s) for s in tested if s.patient == patient]
+        scores += [dice(a, b) for a, b in _masks(mine, classes)]
+    return float(np.mean(scores))
 
 
 def _near_edge(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

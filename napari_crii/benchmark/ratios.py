@@ -67,13 +67,19 @@ class Ratio:
 
     @classmethod
     def _of(cls, found: float, resampled: NDArray[np.float64]) -> Ratio:
-        tail = (1 - _CONFIDENCE) / 2
-        low, high = np.quantile(resampled, (tail, 1 - tail))
+        low, high = interval_of(resampled)
         return cls(*(round(float(v), 4) for v in (found, low, high)))
 
     def named(self, name: str) -> dict[str, Any]:
         """Return it as a report says it: the ratio, and its ``…_interval``."""
         return {name: self.median, f"{name}_interval": [self.low, self.high]}
+
+
+def interval_of(resampled: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the 95 % interval of what resamples (N,) gave."""
+    tail = (1 - _CONFIDENCE) / 2
+    low, high = np.quantile(resampled, (tail, 1 - tail))
+    return float(low), float(high)
 
 
 def alternate(

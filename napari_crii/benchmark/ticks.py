@@ -11,24 +11,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from napari_crii.benchmark.few_labels import pooled_dice
 from napari_crii.benchmark.material import material_digest
 from napari_crii.benchmark.runs import Run, as_read_back, kept_or_made, read_runs
 from napari_crii.checkpoint import Checkpoint, load_checkpoint, new_checkpoint, transferred
 from napari_crii.classes import numbered_classes
 from napari_crii.errors import TrainingError
-from napari_crii.io import read_mask, read_scan
-from napari_crii.io.pairs import pair_files, scan_stem
-from napari_crii.metrics import dice
 from napari_crii.preprocessing import Preprocessing
 from napari_crii.snapshot import LabelledSlice, Snapshot, UnlabelledSlice
 from napari_crii.training import TrainingSlice
 from napari_crii.training.data import from_snapshot
-from napari_crii.training.folder import read_groups
+from napari_crii.training.folder import read_pairs
 from napari_crii.training.tick import FIRST_RUN, TickConfig, TickResult, run_tick
 from napari_crii.volume import neighbourhood
 
@@ -242,38 +240,22 @@ def _ticked(checkpoint: Checkpoint, snapshot: Snapshot, config: TickConfig) -> C
 
 
 def _dice(checkpoint: Checkpoint, slices: Sequence[TrainingSlice]) -> float:
-    """Return the mean over patients and classes of the Dice of all their slices together."""
-    guesses = [_segment(checkpoint, item) for item in slices]
-    scores = []
-    for patient in sorted({item.patient for item in slices}):
-        mine = [i for i, item in enumerate(slices) if item.patient == patient]
-        for one in checkpoint.classes:
-            guess = np.concatenate([(guesses[i] == one.id).ravel() for i in mine])
-            truth = np.concatenate([(slices[i].label.numpy() == one.id).ravel() for i in mine])
-            scores.append(dice(guess, truth))
-    return float(np.mean(scores))
+    """Return the pooled Dice of one view of the refined output."""
 
+    def segment(image: Tensor) -> Tensor:
+        with torch.inference_mode():
+            labels: Tensor = checkpoint.network(image[None]).refined.argmax(dim=1)[0]
+        return labels
 
-def _segment(checkpoint: Checkpoint, item: TrainingSlice) -> np.ndarray[Any, Any]:
-    with torch.inference_mode():
-        labels: np.ndarray[Any, Any] = (
-            checkpoint.network(item.image[None]).refined.argmax(dim=1)[0].numpy()
-        )
-    return labels
+    return pooled_dice(slices, segment, len(checkpoint.classes) + 1)
 
 
 def _read(plan: TickStudy) -> dict[str, list[LabelledSlice]]:
     """Return every slice of every scan that has a mask, by patient."""
-    patients = {} if plan.groups is None else read_groups(plan.groups)
     found: dict[str, list[LabelledSlice]] = {}
-    for scan, mask in pair_files(plan.images, plan.labels):
-        volume = read_scan(scan)
-        said, _ = read_mask(mask, like=volume)
-        by_slice = np.moveaxis(said, volume.slice_axis, 0)
-        if len(plan.classes) == 1:
-            by_slice = (by_slice > 0).astype(np.uint8)
-        patient = patients.get(scan_stem(scan)) or scan_stem(scan)
-        for index, labels in enumerate(by_slice):
+    count = len(plan.classes) + 1
+    for volume, said, patient in read_pairs(plan.images, plan.labels, count, plan.groups):
+        for index, labels in enumerate(np.moveaxis(said, volume.slice_axis, 0)):
             found.setdefault(patient, []).append(
                 LabelledSlice(
                     image=neighbourhood(volume, index, plan.recipe.neighbours),

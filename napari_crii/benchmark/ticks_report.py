@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_crii.benchmark.ratios import interval_of
 from napari_crii.benchmark.runs import Run
 from napari_crii.benchmark.table import markdown_table
 
@@ -78,5 +79,5 @@ def _pairs(runs: Sequence[Run], start: str) -> NDArray[np.float64]:
 def _points(change: NDArray[np.float64]) -> str:
     """Return the mean of changes (N,) in Dice points, with its interval."""
     drawn = np.random.default_rng(0).choice(change, (_RESAMPLES, len(change))).mean(axis=1)
-    low, high = np.percentile(drawn, [2.5, 97.5])
+    low, high = interval_of(drawn)
     return f"{100 * change.mean():+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"

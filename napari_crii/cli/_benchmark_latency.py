@@ -126,14 +126,14 @@ def _measure_network(task: DemoTask, wanted: set[str], repeats: int) -> dict[str
 
 def _measure_window(task: DemoTask, parts: set[str], rounds: int, tick: int) -> dict[str, Any]:
     with _a_window(), progress_bar("window") as advance:
-        from napari_crii.benchmark._window import Plan, window_latency
+        from napari_crii.benchmark.window.latency import Plan, window_latency
 
         return window_latency(task, Plan(frozenset(parts), rounds, tick), advance)
 
 
 def _measure_strokes(volume: Volume | None, rounds: int) -> dict[str, Any]:
     with _a_window(), progress_bar("strokes") as advance:
-        from napari_crii.benchmark._strokes import stroke_latency
+        from napari_crii.benchmark.window.strokes import stroke_latency
 
         return stroke_latency(volume, rounds, advance)
 

@@ -8,19 +8,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from napari_crii.checkpoint import Checkpoint, load_checkpoint, new_checkpoint
-from napari_crii.classes import numbered_classes
+from napari_crii.checkpoint import Checkpoint, load_checkpoint
 from napari_crii.cli._output import Advance, note, progress_bar
 from napari_crii.device import choose_device
 from napari_crii.errors import ProjectError, ReadOnlyError, TrainingError
-from napari_crii.preprocessing import Preprocessing
 from napari_crii.session.correction import SliceStatus
 from napari_crii.session.project import Project
 from napari_crii.session.weights import PublishedWeights
 from napari_crii.snapshot import Snapshot
 from napari_crii.training import Event, FinishReason, Remarked, Stepped
 from napari_crii.training.method import preset as method_of
-from napari_crii.training.tick import FIRST_RUN, TickConfig, TickResult, publish, run_tick
+from napari_crii.training.tick import TickResult, first_network, publish, run_tick, usual_config
 
 
 @dataclass(frozen=True)
@@ -116,8 +114,7 @@ def _start(project: Project) -> Checkpoint:
         return load_checkpoint(path)
     cases = project.session.cases.values()
     channels = max((case.volume.channels for case in cases), default=1)
-    names = [c.name for c in project.session.classes]
-    return new_checkpoint(numbered_classes(names), Preprocessing(channels, scope="volume"))
+    return first_network([c.name for c in project.session.classes], channels)
 
 
 def _require_news(project: Project, snapshot: Snapshot) -> None:
@@ -139,8 +136,7 @@ def _tick(
 ) -> tuple[Checkpoint, Tick]:
     """Learn once; return the weights to go on from."""
     began = time.monotonic()
-    usual = TickConfig() if start.digest else FIRST_RUN
-    config = usual.with_overrides(wish.iterations, preset=wish.preset)
+    config = usual_config(start).with_overrides(wish.iterations, preset=wish.preset)
     config = replace(config, seed=number - 1)
     device = choose_device(wish.device)
     with progress_bar(f"learning, tick {number} of {wish.ticks}") as advance:

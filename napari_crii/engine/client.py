@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import shutil
-import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Iterable
@@ -23,6 +22,7 @@ from napari_crii.engine.messages import (
     SliceProposed,
     StopLearning,
 )
+from napari_crii.engine.private_folder import private_folder
 from napari_crii.engine.supervision import Process, Supervision
 from napari_crii.patches import Patch
 from napari_crii.session.proposals import Proposal
@@ -46,7 +46,7 @@ class EngineClient:
     """
 
     def __init__(self, receive: Receiver, start: Start | None = None) -> None:
-        self._folder = folder = Path(tempfile.mkdtemp(prefix="napari-crii-"))
+        self._folder = folder = private_folder()
         begin = start or _start_engine
         self._engine = Supervision(lambda relay: begin(relay, folder), receive)
         self._requests = itertools.count(1)

@@ -10,13 +10,12 @@ import contextlib
 import shutil
 import signal
 import sys
-import tempfile
-from pathlib import Path
 
 from napari_crii.engine.channel import Channel
 from napari_crii.engine.child import Child
 from napari_crii.engine.command import Command
 from napari_crii.engine.messages import Closed, Failed, Message
+from napari_crii.engine.private_folder import private_folder
 from napari_crii.errors import CriiError
 
 
@@ -27,7 +26,7 @@ def relay(command: Command) -> None:
     with contextlib.suppress(AttributeError):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    folder = Path(tempfile.mkdtemp(prefix="napari-crii-"))
+    folder = private_folder()
     channel = Channel(folder, leave=lambda: shutil.rmtree(folder, ignore_errors=True))
     channel.beat()
 

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import torch
 
-from napari_crii.checkpoint import Checkpoint, load_checkpoint, new_checkpoint
-from napari_crii.classes import numbered_classes
+from napari_crii.checkpoint import Checkpoint, load_checkpoint
 from napari_crii.device import (
     choose_device,
     is_out_of_memory,
@@ -35,16 +34,15 @@ from napari_crii.engine.messages import (
 )
 from napari_crii.engine.priority import Yielding, yield_to
 from napari_crii.errors import CriiError
-from napari_crii.preprocessing import Preprocessing
 from napari_crii.snapshot import load_snapshot
 from napari_crii.training import Checked, Event, FinishReason, Remarked, Stepped
 from napari_crii.training.tick import (
-    FIRST_RUN,
     NO_MEMORY,
-    TickConfig,
     TickResult,
+    first_network,
     publish,
     run_tick,
+    usual_config,
 )
 
 _STOPPED = LearningFinished(FinishReason.STOPPED, "", "")
@@ -108,9 +106,9 @@ class Wishes:
 
 def _learn(wishes: Wishes, request: Learn, device: torch.device) -> Iterator[Message]:
     """Yield what the window is told of a run, its end last."""
-    usual = TickConfig() if request.checkpoint else FIRST_RUN
-    config = usual.with_overrides(request.iterations, request.learning_rate, request.preset)
     checkpoint = _start(request)
+    usual = usual_config(checkpoint)
+    config = usual.with_overrides(request.iterations, request.learning_rate, request.preset)
     snapshot = load_snapshot(Path(request.snapshot))
     result: TickResult | None = None
     for event in run_tick(checkpoint, snapshot, config, wishes.stopped, wishes.paused, device):
@@ -155,8 +153,7 @@ def _start(request: Learn) -> Checkpoint:
     """Return the weights to start from."""
     if request.checkpoint:
         return load_checkpoint(request.checkpoint)
-    classes = numbered_classes(list(request.classes))
-    return new_checkpoint(classes, Preprocessing(request.channels, scope="volume"))
+    return first_network(request.classes, request.channels)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from napari_crii.io import read_mask, read_scan
 from napari_crii.io.pairs import pair_files, scan_stem, scans_by_stem
 from napari_crii.preprocessing import Preprocessing
 from napari_crii.training.data import TrainingSlice, from_volume
+from napari_crii.volume import Volume
 
 Progress = Callable[[int, int], None]
 
@@ -51,17 +52,37 @@ def load_folder(
     TrainingError
         If a label is not a class, or `groups` does not name a file's patient.
     """
-    pairs = pair_files(images, labels)
-    patients = {} if groups is None else read_groups(groups)
     count = len(classes or ("foreground",)) + 1
     slices: list[TrainingSlice] = []
+    for volume, said, patient in read_pairs(images, labels, count, groups, progress):
+        slices += from_volume(volume, said, recipe, count, patient)
+    return slices
+
+
+def read_pairs(
+    images: Path,
+    labels: Path,
+    count: int,
+    groups: Path | None = None,
+    progress: Progress = lambda done, total: None,
+) -> Iterator[tuple[Volume, NDArray[np.integer], str]]:
+    """Yield every scan that has a mask, in order of names: the scan, its labels, its patient.
+
+    Parameters
+    ----------
+    count
+        Number of classes, background included; with 2 every label above 0 is class 1.
+    images, labels, groups, progress
+        As of `load_folder`, with its errors.
+    """
+    pairs = pair_files(images, labels)
+    patients = {} if groups is None else read_groups(groups)
     for done, (scan, mask) in enumerate(pairs, start=1):
         volume = replace(read_scan(scan), name=scan.name)
         said, _ = read_mask(mask, like=volume)
         patient = scan_stem(scan) if groups is None else _patient(patients, scan, groups)
-        slices += from_volume(volume, _merged(said, count), recipe, count, patient)
+        yield volume, _merged(said, count), patient
         progress(done, len(pairs))
-    return slices
 
 
 def load_unlabelled(

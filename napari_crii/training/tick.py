@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from napari_crii.checkpoint import Checkpoint, save_serialised, serialise
+from napari_crii.checkpoint import Checkpoint, new_checkpoint, save_serialised, serialise
+from napari_crii.classes import numbered_classes
 from napari_crii.device import half_pays, is_out_of_memory, placed
 from napari_crii.errors import TrainingError
 from napari_crii.networks.crii import STRIDE
 from napari_crii.preprocessing import Preprocessing
 from napari_crii.snapshot import MINIMUM_CHECK_SLICES, Snapshot
 from napari_crii.training.config import TrainingConfig
-from napari_crii.training.data import TrainingSlice, from_snapshot, unlabelled_of
+from napari_crii.training.data import from_snapshot, unlabelled_of
 from napari_crii.training.events import Checked, Event, Finished, FinishReason, Stepped
 from napari_crii.training.fit import learner_of
 from napari_crii.training.guard import norm
@@ -62,6 +63,15 @@ class TickConfig:
             preset=preset or self.preset,
         )
 
+    def fitted(self, shapes: Iterable[tuple[int, int]]) -> TickConfig:
+        """Return these settings with crops as large as slices of these shapes (H, W) need.
+
+        Crops reach beyond the largest slice by half of it and no farther: wherever in the slice
+        their centre lies they hold most of it, and what lies beyond teaches nothing.
+        """
+        side = max((max(shape) for shape in shapes), default=self.crop)
+        return replace(self, crop=min(self.crop, math.ceil(_REACH * side / STRIDE) * STRIDE))
+
     @property
     def method(self) -> MethodConfig:
         """The settings of the preset; raises `TrainingError` if there is none of that name."""
@@ -84,6 +94,16 @@ class TickConfig:
 # A new network has nothing to forget and all to learn: longer than a tick, at the rate of a base
 # run, in steps that are small enough for about a minute on two cores.
 FIRST_RUN = TickConfig(iterations=180, learning_rate=2e-3, batch=6, crop=96)
+
+
+def first_network(names: Sequence[str], channels: int) -> Checkpoint:
+    """Return a new network for foreground classes by name, and 1 (grey) or 3 (RGB) channels."""
+    return new_checkpoint(numbered_classes(list(names)), Preprocessing(channels, scope="volume"))
+
+
+def usual_config(start: Checkpoint) -> TickConfig:
+    """Return the settings of a tick from these weights: those of a first run for a new network."""
+    return TickConfig() if start.digest else FIRST_RUN
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +179,8 @@ class _Tick:
     ) -> None:
         recipe, classes = checkpoint.preprocessing, len(checkpoint.classes) + 1
         data = from_snapshot(snapshot.training, recipe, classes)
-        self.settings = settings = _settings(config, recipe, device, data)
+        fitted = config.fitted((item.label.shape[0], item.label.shape[1]) for item in data)
+        settings = _settings(fitted, recipe, device)
         self._slices = len(data)
         if settings.method.unlabelled:
             data += unlabelled_of(snapshot.unlabelled, recipe)
@@ -205,18 +226,9 @@ class _Tick:
         return replace(old, network=placed(self._network).eval(), provenance=facts, digest="")
 
 
-def _settings(
-    config: TickConfig, recipe: Preprocessing, device: torch.device, data: Sequence[TrainingSlice]
-) -> TrainingConfig:
-    """Return the settings of the run on a device, for scans of a recipe.
-
-    Crops reach beyond the largest slice by half of it and no farther: wherever in the slice their
-    centre lies they hold most of it, and what lies beyond teaches nothing.
-    """
+def _settings(config: TickConfig, recipe: Preprocessing, device: torch.device) -> TrainingConfig:
+    """Return the settings of the run on a device, for scans of a recipe."""
     settings = config.training(recipe.mirror_axes)
-    side = max((max(item.label.shape) for item in data), default=config.crop)
-    enough = math.ceil(_REACH * side / STRIDE) * STRIDE
-    settings = replace(settings, crop=min(config.crop, enough))
     method = replace(settings.method, largest_component=recipe.one_object)
     return replace(settings, method=method, mixed_precision=half_pays(device))
 

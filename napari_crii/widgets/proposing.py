@@ -15,6 +15,7 @@ from napari_crii.engine.messages import (
     Message,
     Notice,
     ProposalFinished,
+    Restarting,
     SliceProposed,
 )
 from napari_crii.session import Proposal
@@ -121,6 +122,9 @@ class Proposing(QObject):
                 self._failed = True
                 self._forget()
                 self._answers.failed(f"No proposal: {text}")
+            case Restarting(_, seconds):
+                said = f"The network's process ended; it starts again in {seconds:.0f} s."
+                self._answers.noticed(said)
             case Notice(text):
                 self._answers.noticed(text)
             case Closed(code) if code != 0 and not self._failed:

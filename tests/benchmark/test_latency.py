@@ -13,6 +13,7 @@ from napari_crii.benchmark.ratios import Ratio, alternate
 from napari_crii.checkpoint import save_checkpoint
 from napari_crii.inference import Predictor
 from napari_crii.io.write import write_map
+from napari_crii.networks import CRIINet
 from napari_crii.phantom import make_phantom
 from tests.factories import noise_scan, small_checkpoint
 
@@ -65,12 +66,18 @@ def test_the_bare_loop_takes_steps_and_counts_them(
     step = AdamW.step
     monkeypatch.setattr(AdamW, "step", lambda *a: (taken.append(None), step(*a))[1])
     save_checkpoint(tmp_path / "w.safetensors", small_checkpoint())
-    rate = make_bare_loop(tmp_path / "w.safetensors")
+    seen: list[int] = []
+    forward = CRIINet.forward
+    monkeypatch.setattr(
+        CRIINet, "forward", lambda n, image: (seen.append(image.shape[-1]), forward(n, image))[1]
+    )
+    rate = make_bare_loop(tmp_path / "w.safetensors", (30, 40), None)
     times = iter((10.0, 14.0))
     monkeypatch.setattr("napari_crii.benchmark.bare_loop.time.perf_counter", lambda: next(times))
     assert rate(2) == 0.5
-    # One more, for what is set up once.
+    # One more, for what is set up once; crops as a tick takes them from such slices.
     assert len(taken) == 3
+    assert set(seen) == {64}
 
 
 def test_the_passes_are_those_of_the_proposal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,7 +68,7 @@ def test_training_is_measured_over_a_bare_loop(tmp_path: Path) -> None:
 
 def test_a_bare_window_has_the_canvas_that_is_asked_for_and_shows_what_the_hand_draws() -> None:
     # Not where Qt is absent and this file is collected all the same.
-    from napari_crii.benchmark._bare_window import BareWindow, Question
+    from napari_crii.benchmark.window.bare import BareWindow, Question
 
     volume, _ = make_phantom((6, 32, 40))
     with closing(Partner(BareWindow, volume, (900, 700), (2, 4))) as bare:

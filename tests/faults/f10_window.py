@@ -14,10 +14,10 @@ import psutil
 from numpy.typing import NDArray
 from qtpy.QtCore import QCoreApplication, QEventLoop, QTimer
 
-from napari_crii.benchmark._event_loop import turns
-from napari_crii.benchmark._gap_meter import GapMeter
-from napari_crii.benchmark._hand import Hand
-from napari_crii.benchmark._rounds import trainer_process
+from napari_crii.benchmark.window.event_loop import turns
+from napari_crii.benchmark.window.gap_meter import GapMeter
+from napari_crii.benchmark.window.hand import Hand
+from napari_crii.benchmark.window.rounds import trainer_process
 from napari_crii.checkpoint_info import read_checkpoint_info
 from napari_crii.demo import DemoTask, scan_task, shipped_checkpoint
 from napari_crii.errors import CriiError

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import napari
@@ -14,17 +13,18 @@ import numpy as np
 from napari.viewer import Viewer
 from qtpy.QtCore import QCoreApplication
 
-from napari_crii.benchmark._bare_window import BareWindow
-from napari_crii.benchmark._event_loop import Done, Gaps, after, gaps_until, qt_in_use
-from napari_crii.benchmark._hand import Hand
 from napari_crii.benchmark._partner import Partner
-from napari_crii.benchmark._rounds import Found, Rounds, medians, paint_report, ratio_of
 from napari_crii.benchmark.bare_loop import make_bare_loop
+from napari_crii.benchmark.window.bare import BareWindow
+from napari_crii.benchmark.window.event_loop import Done, Gaps, after, gaps_until, qt_in_use
+from napari_crii.benchmark.window.hand import Hand
+from napari_crii.benchmark.window.phase import Phase
+from napari_crii.benchmark.window.rounds import Found, Rounds, medians, paint_report, ratio_of
+from napari_crii.benchmark.window.story import propose, story, weights_of
 from napari_crii.demo import DemoTask
 from napari_crii.errors import CriiError
 from napari_crii.widgets.app import open_assistant
 from napari_crii.widgets.assistant import CriiAssistant
-from napari_crii.widgets.learning import LearningPlan
 from napari_crii.widgets.learning_words import LearningMode
 
 FEWEST_SLICES = 6
@@ -54,44 +54,6 @@ class Plan:
     parts: frozenset[str] = frozenset({"window", "training"})
     rounds: int = 20
     tick: int = 0
-
-
-@dataclass(frozen=True)
-class Phase:
-    """How the event loop did for a while.
-
-    Attributes
-    ----------
-    longest_ms, p99_ms
-        Of the gaps between turns; a turn is due every 5 ms.
-    longest_cpu_ms
-        The most that the window's own thread computed between two turns: where it is far below
-        `longest_ms`, other threads and processes held the processor.
-    turns
-        How many there were.
-    """
-
-    longest_ms: float
-    p99_ms: float
-    longest_cpu_ms: float
-    turns: int
-    seconds: float
-
-    @classmethod
-    def of(cls, gaps: Gaps) -> Phase:
-        """Summarise gaps (N, 2) in seconds."""
-        waited, computed = gaps.T * 1000
-        return cls(
-            longest_ms=_rounded(waited.max()),
-            p99_ms=_rounded(np.percentile(waited, 99)),
-            longest_cpu_ms=_rounded(computed.max()),
-            turns=len(gaps),
-            seconds=_rounded(waited.sum() / 1000),
-        )
-
-
-def _rounded(value: Any) -> float:
-    return round(float(value), 2)
 
 
 def window_latency(
@@ -135,12 +97,12 @@ def window_latency(
         found: dict[str, Any] = {}
         phases = {"opening": opening}
         if "window" in plan.parts:
-            phases |= _story(viewer, docked[0], hand, task, plan.tick)
+            phases |= story(viewer, docked[0], hand, task, plan.tick)
         else:
             # A slice is accepted to learn from, so there have to be proposals.
-            _propose(docked[0], hand)
+            propose(docked[0], hand)
         rounds = Rounds(viewer, docked[0], hand)
-        with rounds.learning(_weights(task), 1):
+        with rounds.learning(weights_of(task), 1):
             advance = _Progress(plan, told)
             if "window" in plan.parts:
                 paint, proposals = _window_rounds(rounds, hand, task, plan.rounds, advance)
@@ -163,12 +125,6 @@ def _close(viewer: Viewer, docked: list[CriiAssistant]) -> None:
     _wait_for_children()
     viewer.close()
     QCoreApplication.processEvents()
-
-
-def _weights(task: DemoTask) -> Path:
-    if task.checkpoint is None:
-        raise CriiError("the window is measured with weights, and there are none")
-    return task.checkpoint
 
 
 class _Progress:
@@ -204,57 +160,6 @@ def _hand(viewer: Viewer, assistant: CriiAssistant, slices: tuple[int, ...]) -> 
     return Hand(viewer, binding.human, slices, np.random.default_rng(0))
 
 
-def _story(
-    viewer: Viewer, assistant: CriiAssistant, hand: Hand, task: DemoTask, tick: int
-) -> dict[str, Gaps]:
-    """Propose, accept the middle slice, learn, propose anew, all under a hand that works."""
-    proposing = _propose(assistant, hand)
-    middle = task.volume.slice_count // 2
-    gaps_until(lambda: viewer.dims.set_current_step(0, middle), after())
-    learning = _learn(assistant, hand, LearningPlan(_weights(task), tick))
-    return {"proposing": proposing, "learning": learning}
-
-
-def _propose(assistant: CriiAssistant, hand: Hand) -> Gaps:
-    """Press "All slices" and wait until all are there."""
-    controller, arrived = assistant.controller, []
-    controller.proposed.connect(lambda: arrived.append(True))
-
-    def act() -> None:
-        assistant.propose(whole_volume=True)
-        hand.start()
-
-    def done() -> bool:
-        if controller.state.is_error:
-            raise CriiError(f"the benchmark cannot go on: {controller.state.message}")
-        return bool(arrived)
-
-    gaps = gaps_until(act, done)
-    gaps_until(hand.rest, lambda: hand.idle)
-    return gaps
-
-
-def _learn(assistant: CriiAssistant, hand: Hand, plan: LearningPlan) -> Gaps:
-    """Accept the slice on display, and wait for the tick and the proposals after it."""
-    controller = assistant.controller
-    network = controller.network
-
-    def act() -> None:
-        controller.accept_slice()
-        controller.learn(plan)
-        hand.start()
-
-    def done() -> bool:
-        return not (network.learning.running or network.proposing.progress.running)
-
-    gaps = gaps_until(act, done)
-    gaps_until(hand.rest, lambda: hand.idle)
-    if controller.session is None or controller.session.fresh_slices():
-        said = network.learning.words or controller.state.message
-        raise CriiError(f"the benchmark cannot go on, nothing was learnt: {said}")
-    return gaps
-
-
 def _window_rounds(
     rounds: Rounds, hand: Hand, task: DemoTask, count: int, told: Callable[[], None]
 ) -> tuple[Found, Found]:
@@ -267,7 +172,10 @@ def _window_rounds(
 
 
 def _training_rounds(rounds: Rounds, task: DemoTask, count: int, told: Callable[[], None]) -> Found:
-    with closing(Partner(make_bare_loop, _weights(task))) as bare:
+    volume = task.volume
+    rows, columns = volume.slices().shape[1:3]
+    loop = Partner(make_bare_loop, weights_of(task), (rows, columns), volume.pixel_spacing)
+    with closing(loop) as bare:
         return rounds.train(bare, count, told)
 
 

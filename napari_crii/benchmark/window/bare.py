@@ -11,8 +11,8 @@ from qtpy.QtCore import QCoreApplication
 from qtpy.QtWidgets import QApplication
 
 from napari_crii._layers import grid_arguments, image_layer
-from napari_crii.benchmark._event_loop import Gaps, after, gaps_until
-from napari_crii.benchmark._hand import Hand, Latencies
+from napari_crii.benchmark.window.event_loop import Gaps, after, gaps_until
+from napari_crii.benchmark.window.hand import Hand, Latencies
 from napari_crii.volume import Volume
 
 _SETTLING_SECONDS = 0.3

@@ -7,7 +7,7 @@ import time
 import numpy as np
 from qtpy.QtCore import Qt, QTimer
 
-from napari_crii.benchmark._event_loop import TURN_MS
+from napari_crii.benchmark.window.event_loop import TURN_MS
 
 _BIN_MS = 0.1
 _BINS = 100_000

@@ -20,7 +20,7 @@ from qtpy.QtCore import QEvent, QPointF, Qt, QTimer
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication, QWidget
 
-from napari_crii.benchmark._event_loop import Act
+from napari_crii.benchmark.window.event_loop import Act
 
 _THINKING_SECONDS = (0.008, 0.03)
 _MOVES = 12

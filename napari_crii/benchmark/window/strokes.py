@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_crii.benchmark._desk import Desk, Stroke
-from napari_crii.benchmark._event_loop import qt_in_use
+from napari_crii.benchmark.ratios import interval_of
+from napari_crii.benchmark.window.desk import Desk, Stroke
+from napari_crii.benchmark.window.event_loop import qt_in_use
 from napari_crii.errors import CriiError
 from napari_crii.volume import Volume
 
@@ -101,8 +102,7 @@ def _p95_extra(ours: NDArray[np.float64], bare: NDArray[np.float64]) -> tuple[fl
     """Return the 95 % interval of the difference of 95th percentiles, pairs (N,) resampled."""
     rows = np.random.default_rng(0).integers(len(ours), size=(_RESAMPLED, len(ours)))
     extra = np.percentile(ours[rows], 95, axis=1) - np.percentile(bare[rows], 95, axis=1)
-    low, high = np.quantile(extra, (0.025, 0.975))
-    return float(low), float(high)
+    return interval_of(extra)
 
 
 def _alternate(desk: Desk, slices: int, count: int, told: Told) -> dict[str, list[Stroke]]:

@@ -16,7 +16,7 @@ from qtpy.QtCore import QCoreApplication, QEvent, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication, QWidget
 
-from napari_crii.benchmark._event_loop import Spent, summed, timed, turns
+from napari_crii.benchmark.window.event_loop import Spent, summed, timed, turns
 from napari_crii.classes import numbered_classes
 from napari_crii.demo import DemoTask
 from napari_crii.session import Case, Proposal

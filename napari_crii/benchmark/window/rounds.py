@@ -18,11 +18,11 @@ from napari.viewer import Viewer
 from numpy.typing import NDArray
 from qtpy.QtCore import QCoreApplication
 
-from napari_crii.benchmark._bare_window import Answer, Question
-from napari_crii.benchmark._event_loop import Act, Done, Gaps, after, gaps_until
-from napari_crii.benchmark._hand import Hand
 from napari_crii.benchmark._partner import Partner
 from napari_crii.benchmark.ratios import Ratio
+from napari_crii.benchmark.window.bare import Answer, Question
+from napari_crii.benchmark.window.event_loop import Act, Done, Gaps, after, gaps_until
+from napari_crii.benchmark.window.hand import Hand
 from napari_crii.errors import CriiError
 from napari_crii.widgets.assistant import CriiAssistant
 from napari_crii.widgets.learning import LearningPlan

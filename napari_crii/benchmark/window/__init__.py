@@ -1,0 +1,1 @@
+"""Measurements in real windows: all that needs Qt, napari and a display."""
