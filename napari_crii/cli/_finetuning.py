@@ -84,7 +84,7 @@ def run_finetuning(wish: Wish) -> Outcome:
             project.session.mark_learned()
         unlabelled = len(snapshot.unlabelled) if method_of(wish.preset).unlabelled else 0
         learnt = len(snapshot.training)
-        return Outcome(learnt, unlabelled, left_out, tuple(ticks), project.in_use)
+        return Outcome(learnt, unlabelled, left_out, tuple(ticks), project.weights.in_use)
 
 
 def _open_cases(project: Project) -> tuple[str, ...]:
@@ -108,8 +108,8 @@ def _open_cases(project: Project) -> tuple[str, ...]:
 
 def _start(project: Project) -> Checkpoint:
     """Return the weights in use, or a new network for the project's classes."""
-    if project.in_use:
-        path = next(one.path for one in project.checkpoints if one.digest == project.in_use)
+    if project.weights.in_use:
+        path = next(one.path for one in project.weights.all if one.digest == project.weights.in_use)
         assert path is not None
         return load_checkpoint(path)
     cases = project.session.cases.values()
@@ -174,4 +174,4 @@ def _published(project: Project, result: TickResult, slices: int) -> str:
         path = publish(result.checkpoint, Path(folder))
         scores = (result.before, result.after, result.check_slices)
         learnt = PublishedWeights.of(path, slices, *scores)
-        return project.add_checkpoint(path, learnt)
+        return project.weights.add(path, learnt)

@@ -71,7 +71,7 @@ def add(
     with Project.open(folder) as project:
         for path in files:
             if path.suffix == ".safetensors":
-                added.append({"file": str(path), "checkpoint": project.add_checkpoint(path)})
+                added.append({"file": str(path), "checkpoint": project.weights.add(path)})
                 continue
             record = project.add_scan(path, name, patient, copy)
             side = {"patient": record.patient, "validation": record.validation}

@@ -154,9 +154,9 @@ def _keep_weights(project: Project, session: Session) -> None:
     """Copy what was learnt in memory into the project, as long as its files are there."""
     for weights in list(session.weights):
         if weights.path is not None and weights.path.is_file():
-            project.add_checkpoint(weights.path, weights)
+            project.weights.add(weights.path, weights)
     if session.weights.in_use in project.records.weights:
-        project.use_checkpoint(session.weights.in_use)
+        project.weights.use(session.weights.in_use)
 
 
 def _require_same(project: Project, record: CaseRecord, events: Sequence[CaseEvent]) -> None:

@@ -7,26 +7,24 @@ says of a case becomes the case again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from napari_crii.checkpoint_info import read_checkpoint_info
 from napari_crii.classes import LabelClass
 from napari_crii.errors import JournalError, ProjectError, ReadOnlyError
 from napari_crii.io import read_scan
-from napari_crii.io.atomic import copy_file
 from napari_crii.session.case import Case
 from napari_crii.session.entries import Entry, entry_of, event_of, make_entry
 from napari_crii.session.events import CaseEvent
 from napari_crii.session.journal import Listener, Saved
 from napari_crii.session.project_folder import OpenFolder, make_folder, open_folder
+from napari_crii.session.project_weights import ProjectWeights
 from napari_crii.session.reading import Reading
-from napari_crii.session.records import IN_USE, CaseRecord, require_name
+from napari_crii.session.records import CaseRecord, require_name
 from napari_crii.session.scan_files import ScanFiles
 from napari_crii.session.session import Session
-from napari_crii.session.weights import PublishedWeights
 from napari_crii.volume import Volume
 
 _CLOSED = "the project is closed"
@@ -41,6 +39,8 @@ class Project:
         Where it lies.
     records
         Its classes, cases, readers, weights and settings.
+    weights
+        Its checkpoints, each with its score, and which are in use.
     session
         The cases of this sitting: a scan opened there is restored, and journalled from then on.
     holder
@@ -62,6 +62,9 @@ class Project:
         self.reading = reading
         self.scans = ScanFiles(self.folder)
         self.session = Session(self.records.classes, reader, self._make)
+        self.weights = ProjectWeights(
+            self.folder, self.records, self._record, self._require_writable
+        )
         self._opened = opened
 
     @staticmethod
@@ -179,64 +182,6 @@ class Project:
         self._record(make_entry("case", "", asdict(record)))
         return record
 
-    def add_checkpoint(self, path: Path, learnt: PublishedWeights | None = None) -> str:
-        """Copy weights into the project, use them from here on, and return their digest.
-
-        Parameters
-        ----------
-        learnt
-            When, from how many slices and with what score they were learnt, where that is known.
-
-        Raises
-        ------
-        CheckpointError
-            If the file is no checkpoint.
-        WriteError
-            If it cannot be copied.
-        """
-        self._require_writable()
-        digest = read_checkpoint_info(path).digest
-        if digest not in self.records.weights:
-            target = self._checkpoint_path(digest)
-            target.parent.mkdir(exist_ok=True)
-            copy_file(path, target)
-            facts = asdict(learnt or PublishedWeights(digest))
-            del facts["path"]
-            self._record(make_entry("checkpoint", "", {**facts, "digest": digest}))
-        return digest
-
-    @property
-    def checkpoints(self) -> tuple[PublishedWeights, ...]:
-        """The project's weights with their scores and where they lie, oldest first."""
-        return tuple(
-            replace(one, path=self._checkpoint_path(one.digest)) for one in self.records.weights
-        )
-
-    @property
-    def in_use(self) -> str:
-        """Digest of the weights in use: the newest, until others are chosen; or ``""``."""
-        return self.records.weights.in_use
-
-    def use_checkpoint(self, digest: str) -> None:
-        """Use some of the project's weights from here on: one entry of the journal.
-
-        Raises
-        ------
-        ProjectError
-            If the project has no such weights.
-        ReadOnlyError
-            If the project is open for reading only.
-        """
-        self._require_writable()
-        if digest not in self.records.weights:
-            raise ProjectError(f"{self.folder} holds no weights {digest[:16]}")
-        if digest != self.in_use:
-            self.set(IN_USE, digest)
-
-    def checkpoint_paths(self) -> list[Path]:
-        """Return where the project's weights lie, oldest first."""
-        return [self._checkpoint_path(digest) for digest in self.records.checkpoints]
-
     def open_case(self, name: str) -> Case:
         """Read the scan of a case and bring its work back, from then on under the journal.
 
@@ -347,9 +292,6 @@ class Project:
             case.listen(lambda *events: self.append(key, events))
             if case.human.locked != self.locked:
                 case.lock(self.locked)
-
-    def _checkpoint_path(self, digest: str) -> Path:
-        return self.folder / "checkpoints" / f"crii-{digest[:16]}.safetensors"
 
     def _note_reader(self, key: str) -> None:
         if self.records.readers.get(key) != self.reader:

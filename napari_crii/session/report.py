@@ -27,7 +27,7 @@ def status(project: Project) -> dict[str, Any]:
             for c in records.classes
         ],
         "checkpoints": records.checkpoints,
-        "weights": [_weights(one, project.in_use) for one in records.weights],
+        "weights": [_weights(one, project.weights.in_use) for one in records.weights],
         "open_for_writing_by": None if holder is None else holder.in_words(),
         "entries": project.saved.number,
         "cases": [_case(project, record) for record in records.cases.values()],
@@ -43,7 +43,7 @@ def problems(project: Project) -> list[str]:
     checks: list[Callable[[], object]] = [
         *(partial(project.scans.read, record) for record in records),
         *(partial(project.restored, record) for record in records),
-        *(partial(read_checkpoint_info, path) for path in project.checkpoint_paths()),
+        *(partial(read_checkpoint_info, path) for path in project.weights.paths),
     ]
     found = []
     for check in checks:

@@ -241,4 +241,4 @@ class Sitting(QObject):
 
 def _keep_weights(project: Project, one: PublishedWeights) -> None:
     assert one.path is not None
-    project.use_checkpoint(project.add_checkpoint(one.path, one))
+    project.weights.use(project.weights.add(one.path, one))

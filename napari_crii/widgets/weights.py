@@ -95,7 +95,7 @@ class Weights:
 def weights_of(project: Project) -> list[PublishedWeights]:
     """Return the weights of a project that are there, oldest first."""
     found = []
-    for one in project.checkpoints:
+    for one in project.weights.all:
         assert one.path is not None
         try:
             slices = read_checkpoint_info(one.path).provenance.get("slices", 0)
@@ -109,5 +109,5 @@ def weights_of(project: Project) -> list[PublishedWeights]:
 
 def weights_to_open_with(project: Project) -> Path | None:
     """Return the weights that a project was left with, else its newest; None if it has none."""
-    found = {one.digest: one.path for one in project.checkpoints if one.path and one.path.is_file()}
-    return found.get(project.in_use) or next(reversed(found.values()), None)
+    found = {one.digest: one.path for one in project.weights.all if one.path and one.path.is_file()}
+    return found.get(project.weights.in_use) or next(reversed(found.values()), None)

@@ -22,7 +22,7 @@ def folder(tmp_path: Path, two_classes: Path) -> Path:
     path = tmp_path / "hearts"
     Project.create(path, "hearts", parse_classes("organ,a lesion/2"))
     with Project.open(path, "r") as project:
-        project.add_checkpoint(two_classes)
+        project.weights.add(two_classes)
         for number in range(2):
             volume, mask = make_phantom((6, 32, 40), seed=number)
             scan = tmp_path / f"{number}.nii.gz"
@@ -36,7 +36,7 @@ def folder(tmp_path: Path, two_classes: Path) -> Path:
 
 def test_a_tick_learns_checks_and_publishes_into_the_project(as_json, folder: Path) -> None:
     with Project.open(folder, read_only=True) as project:
-        start = project.in_use
+        start = project.weights.in_use
     facts = as_json("finetune", folder, *SHORT)
     assert (facts["slices"], facts["left_out"]) == (3, [])
     (tick,) = facts["ticks"]
@@ -44,9 +44,9 @@ def test_a_tick_learns_checks_and_publishes_into_the_project(as_json, folder: Pa
     assert tick["check_slices"] == 3
     assert 0 <= tick["before"] <= 1
     with Project.open(folder, read_only=True) as project:
-        (old, new) = project.checkpoints
+        (old, new) = project.weights.all
         assert (old.digest, new.digest) == (start, tick["checkpoint"])
-        assert project.in_use == new.digest == facts["in_use"]
+        assert project.weights.in_use == new.digest == facts["in_use"]
         assert (new.slices, new.check_slices) == (3, 3)
         assert new.after == pytest.approx(tick["after"], abs=1e-4)
         card = read_checkpoint_info(new.path)
@@ -72,19 +72,19 @@ def test_ticks_go_on_from_each_other_and_plus_sees_untouched_slices(as_json, fol
     first, second = facts["ticks"]
     assert second["before"] == pytest.approx(first["after"], abs=1e-4)
     with Project.open(folder, read_only=True) as project:
-        last = project.checkpoints[-1]
+        last = project.weights.all[-1]
         assert read_checkpoint_info(last.path).provenance["parent"] == first["checkpoint"]
 
 
 def test_it_goes_on_from_the_weights_in_use(as_json, folder: Path) -> None:
     as_json("finetune", folder, *SHORT)
     with Project.open(folder, "r") as project:
-        oldest = project.checkpoints[0].digest
-        project.use_checkpoint(oldest)
+        oldest = project.weights.all[0].digest
+        project.weights.use(oldest)
         project.open_case("case-001").accept_slice(5)
     as_json("finetune", folder, *SHORT)
     with Project.open(folder, read_only=True) as project:
-        card = read_checkpoint_info(project.checkpoints[-1].path)
+        card = read_checkpoint_info(project.weights.all[-1].path)
         assert card.provenance["parent"] == oldest
 
 
@@ -98,7 +98,7 @@ def test_weights_that_are_refused_are_not_in_the_project(
     assert facts["ticks"][0]["reason"] == "refused"
     assert facts["ticks"][0]["checkpoint"] is None
     with Project.open(folder, read_only=True) as project:
-        assert len(project.checkpoints) == 1
+        assert len(project.weights.all) == 1
     assert as_json("finetune", folder, *SHORT)["ticks"][0]["reason"] == "refused"
 
 
@@ -140,4 +140,4 @@ def test_a_run_that_explodes_is_an_error_and_publishes_nothing(
     message = refused("finetune", folder, "--iterations", 30, "--device", "cpu")
     assert "Learning failed" in message
     with Project.open(folder, read_only=True) as project:
-        assert len(project.checkpoints) == 1
+        assert len(project.weights.all) == 1

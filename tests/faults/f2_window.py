@@ -69,7 +69,7 @@ class Window:
         saved = Listener(saved=lambda told: say("saved", number=told.number))
         self.project = Project.open(folder / "p", listener=saved)
         self._case = self.project.session.open(scan())
-        kept = self.project.checkpoint_paths()
+        kept = self.project.weights.paths
         self._weights = kept[-1] if kept else folder / "first.safetensors"
         self._engine = EngineClient(lambda m: self._arrived.put((0, m)), _start)
         self._engine.use_checkpoint(self._weights)
@@ -153,7 +153,7 @@ class Window:
                 say("stepped", step=step, total=total)
             case LearningFinished() if message.checkpoint:
                 self._weights = Path(message.checkpoint)
-                self.project.add_checkpoint(self._weights)
+                self.project.weights.add(self._weights)
                 self._engine.use_checkpoint(self._weights)
                 say("published", digest=read_checkpoint_info(self._weights).digest)
             case Failed(text):

@@ -46,7 +46,7 @@ def check(seed: int, folder: Path) -> Verdict:
         words, fault = _in_trainer(work.snapshot(), folder, rng)
     else:
         words, fault = _in_process(work.snapshot(), kind, rng)
-    published = list(folder.glob("*/crii-*")) or work.project.checkpoints
+    published = list(folder.glob("*/crii-*")) or work.project.weights.all
     fault = fault or ("weights were published" if published else "")
     return Verdict(words, work.harm() or fault, f"{kind}: rolled back, said")
 

@@ -33,22 +33,22 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def entered(files: list[Path], project: Project) -> list[PublishedWeights]:
     learnt = [PublishedWeights.of(path, **SCORES) for path in files]
     for path, one in zip(files, learnt, strict=True):
-        assert project.add_checkpoint(path, one) == one.digest
+        assert project.weights.add(path, one) == one.digest
     return learnt
 
 
 def test_every_weight_is_kept_in_order_with_its_score(folder: Path, files: list[Path]) -> None:
     with opened(folder) as project:
-        assert project.checkpoints == ()
-        assert project.in_use == ""
+        assert project.weights.all == ()
+        assert project.weights.in_use == ""
         learnt = entered(files, project)
     with opened(folder) as project:
-        assert [replace(one, path=None) for one in project.checkpoints] == [
+        assert [replace(one, path=None) for one in project.weights.all] == [
             replace(one, path=None) for one in learnt
         ]
-        assert [one.path for one in project.checkpoints] == project.checkpoint_paths()
-        assert all(one.path is not None and one.path.is_file() for one in project.checkpoints)
-        assert project.in_use == learnt[-1].digest
+        assert [one.path for one in project.weights.all] == project.weights.paths
+        assert all(one.path is not None and one.path.is_file() for one in project.weights.all)
+        assert project.weights.in_use == learnt[-1].digest
         assert str(files[0].parent) not in "".join(e.head for e in project.journal.entries_of(""))
 
 
@@ -58,18 +58,18 @@ def test_going_back_is_one_entry_and_new_weights_are_in_use_again(
     with opened(folder) as project:
         first, second = entered(files[:2], project)
         number = project.wait().number
-        project.use_checkpoint(first.digest)
+        project.weights.use(first.digest)
         assert project.wait().number == number + 1
-        project.use_checkpoint(first.digest)
+        project.weights.use(first.digest)
         assert project.wait().number == number + 1
     with opened(folder) as project:
-        assert project.in_use == first.digest
+        assert project.weights.in_use == first.digest
         assert [one["in_use"] for one in status(project)["weights"]] == [True, False]
-        project.add_checkpoint(files[2])
-        assert project.in_use == PublishedWeights.of(files[2]).digest
-        project.use_checkpoint(second.digest)
+        project.weights.add(files[2])
+        assert project.weights.in_use == PublishedWeights.of(files[2]).digest
+        project.weights.use(second.digest)
     with opened(folder) as project:
-        assert project.in_use == second.digest
+        assert project.weights.in_use == second.digest
 
 
 def test_weights_that_are_not_there_or_a_project_that_is_read_only_refuse(
@@ -77,10 +77,10 @@ def test_weights_that_are_not_there_or_a_project_that_is_read_only_refuse(
 ) -> None:
     with opened(folder) as project:
         with pytest.raises(ProjectError, match="no weights beef"):
-            project.use_checkpoint("beef")
+            project.weights.use("beef")
         (learnt,) = entered(files[:1], project)
     with Project.open(folder, read_only=True) as project, pytest.raises(ReadOnlyError):
-        project.use_checkpoint(learnt.digest)
+        project.weights.use(learnt.digest)
 
 
 def test_a_journal_that_knows_digests_only_still_opens() -> None:
@@ -99,9 +99,9 @@ def test_a_project_of_before_is_read_from_its_folder(folder: Path, files: list[P
         digest = PublishedWeights.of(files[0]).digest
         project._record(make_entry("checkpoint", "", {"digest": digest}))
     with opened(folder) as project:
-        (one,) = project.checkpoints
+        (one,) = project.weights.all
         assert (one.digest, one.slices, one.before, one.after) == (digest, 0, -1, -1)
-        assert project.in_use == digest
+        assert project.weights.in_use == digest
 
 
 def test_a_sitting_without_a_project_keeps_the_same_list() -> None:
@@ -129,9 +129,9 @@ def test_what_was_learnt_in_memory_moves_into_the_project(
     back = PublishedWeights.of(files[1]).digest
     session.weights.use(back)
     with save_as_project(session, new / "moved") as project:
-        assert [one.slices for one in project.checkpoints] == [7, 7, 7]
-        assert project.in_use == back
-        assert all(one.path is not None and one.path.is_file() for one in project.checkpoints)
+        assert [one.slices for one in project.weights.all] == [7, 7, 7]
+        assert project.weights.in_use == back
+        assert all(one.path is not None and one.path.is_file() for one in project.weights.all)
 
 
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:

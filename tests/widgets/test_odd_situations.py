@@ -222,7 +222,7 @@ def test_other_classes_than_the_projects_are_refused(window):
 
 def test_weights_that_were_learnt_stay_in_the_project(window, open_window, folder, weights):
     window.controller.network._on_published(PublishedWeights.of(weights))
-    window.until(lambda: window.controller.sitting.project.checkpoint_paths())
+    window.until(lambda: window.controller.sitting.project.weights.paths)
     window.end()
     again = open_window()
     enter(again, folder)
