@@ -113,13 +113,19 @@ def test_slices_are_proposed_as_on_this_machine(
     assert inbox.until(Closed)[-1] == Closed(0)
 
 
-def test_a_busy_engine_ends_with_its_window(window: Path, here: Path) -> None:
+def busy(weights: Path) -> tuple[EngineClient, Inbox]:
+    """Return a client whose engine proposes many slices, and what it says."""
     inbox = Inbox()
     client = EngineClient(inbox.arrived.put)
-    client.use_checkpoint(here)
+    client.use_checkpoint(weights)
     client.open_scan("noise", SCAN)
     client.propose("noise", range(300))
     inbox.until(SliceProposed)
+    return client, inbox
+
+
+def test_a_busy_engine_ends_with_its_window(window: Path, here: Path) -> None:
+    client, inbox = busy(here)
     processes = descendants()
     assert len(processes) == 3
     client.close()
@@ -128,12 +134,7 @@ def test_a_busy_engine_ends_with_its_window(window: Path, here: Path) -> None:
 
 
 def test_the_other_side_of_a_broken_connection_ends_too(window: Path, here: Path) -> None:
-    inbox = Inbox()
-    client = EngineClient(inbox.arrived.put)
-    client.use_checkpoint(here)
-    client.open_scan("noise", SCAN)
-    client.propose("noise", range(300))
-    inbox.until(SliceProposed)
+    client, inbox = busy(here)
     processes = descendants()
     (connection,) = psutil.Process().children()
     client.cancel()
