@@ -52,6 +52,7 @@ class CriiAssistant(QWidget):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
+        self._shut = False
         self._viewer = napari_viewer
         self.controller = AssistantController(napari_viewer, self)
         self.task_form = TaskForm(
@@ -133,7 +134,10 @@ class CriiAssistant(QWidget):
             self.controller.say(str(error), True)
 
     def shut_down(self) -> None:
-        """End the children before the application goes."""
+        """End the children before the application goes; asking again does nothing."""
+        if self._shut:
+            return
+        self._shut = True
         self._soon_learning.stop()
         self.opening.close()
         self.importing.close()

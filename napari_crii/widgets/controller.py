@@ -53,6 +53,7 @@ class AssistantController(QObject):
         super().__init__(parent)
         self._viewer = viewer
         self._state = AssistantState()
+        self._closed = False
         self._soon = once(self._refresh)
         self._soon.setInterval(_SOON_MS)
         self._background = Background(self._on_failure, self)
@@ -203,7 +204,14 @@ class AssistantController(QObject):
             self.say(as_sentence(taken.refusal), True)
 
     def close(self) -> None:
-        """Take what was drawn, save it, end both children and let go of the viewer."""
+        """Take what was drawn, save it, end both children and let go of the viewer.
+
+        The dock's end and the application's both ask for it; by the second time timers and viewer
+        may be gone.
+        """
+        if self._closed:
+            return
+        self._closed = True
         self._viewer.dims.events.current_step.disconnect(self._on_step)
         try:
             self._let_go()

@@ -12,7 +12,7 @@ from napari_crii.widgets.learning import LearningPlan
 from napari_crii.widgets.learning_words import LearningMode
 from tests.widgets.conftest import children, proposal, save_small, serving_threads
 
-pytestmark = [pytest.mark.gui, pytest.mark.both, pytest.mark.timeout(300), pytest.mark.alone]
+pytestmark = [pytest.mark.gui, pytest.mark.timeout(300), pytest.mark.alone]
 
 
 def propose(window):

@@ -121,3 +121,21 @@ def test_keys_are_given_back_when_the_assistant_closes(window, keys):
     assert not {str(k) for k in window.viewer.keymap} & {"N", "Shift+N", "G", "K"}
     window.key(*keys["next"])
     window.key(*keys["undo"])
+
+
+def test_closing_again_when_timers_and_viewer_are_gone_does_nothing(window, keys):
+    controller = window.controller
+    window.assistant.shut_down()
+    for timer in (controller._soon, controller.network.learning._soon):
+        timer.deleteLater()
+    window.until(lambda: not alive(controller._soon))
+    controller.close()
+    window.assistant.shut_down()
+
+
+def alive(timer) -> bool:
+    try:
+        timer.isActive()
+    except RuntimeError:
+        return False
+    return True

@@ -24,7 +24,6 @@ MINUTES = 10
 
 pytestmark = [
     pytest.mark.gui,
-    pytest.mark.both,
     pytest.mark.timeout(60 * (MINUTES + 2)),
     pytest.mark.alone,
 ]
