@@ -33,6 +33,8 @@ XVFB_RUN := xvfb-run -a -s "-screen 0 1600x1000x24 +extension GLX"
 WINDOWS ?= gui
 
 export SCAN
+# Hundreds of processes import the same libraries: what one compiled the others find.
+unexport PYTHONDONTWRITEBYTECODE
 
 # One thing after the other, except where a rule asks for two at once.
 ifndef SIDE_BY_SIDE
