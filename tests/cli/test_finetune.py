@@ -134,9 +134,10 @@ def test_a_run_that_explodes_is_an_error_and_publishes_nothing(
     refused, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from napari_crii.cli import _finetuning
+    from napari_crii.training.tick import TickConfig
 
-    wild = _finetuning.TickConfig(learning_rate=1.0, batch=2, crop=32)
-    monkeypatch.setattr(_finetuning, "TickConfig", lambda: wild)
+    wild = TickConfig(learning_rate=1.0, batch=2, crop=32)
+    monkeypatch.setattr(_finetuning, "usual_config", lambda _: wild)
     message = refused("finetune", folder, "--iterations", 30, "--device", "cpu")
     assert "Learning failed" in message
     with Project.open(folder, read_only=True) as project:
