@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from enum import Enum
 
 import psutil
@@ -18,10 +20,16 @@ class Yielding(Enum):
 
 
 def yield_to(whom: Yielding) -> None:
-    """Lower the priority of this process."""
+    """Lower the priority of this process.
+
+    On Linux who steps back before everybody computes only on processors that nobody else wants:
+    a niceness alone leaves a window that wakes up waiting at times.
+    """
     process = psutil.Process()
     if not psutil.WINDOWS:
         process.nice(max(process.nice(), whom.value))
+        if whom is Yielding.EVERYBODY and sys.platform == "linux":
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     elif whom is Yielding.EVERYBODY:
         process.nice(psutil.IDLE_PRIORITY_CLASS)
     else:

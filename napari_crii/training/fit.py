@@ -190,7 +190,10 @@ class _Step:
         self._scaler = grad_scaler(self.device, config.mixed_precision)
         self._updating = False
         self._optimiser = torch.optim.AdamW(
-            network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+            network.parameters(),
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=True,
         )
 
     def __call__(self, batch: Batch, index: int, seed: int, wanted: Callable[[], bool]) -> float:

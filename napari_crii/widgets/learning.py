@@ -36,8 +36,8 @@ from napari_crii.widgets.learning_words import (
 from napari_crii.widgets.report_words import Remark
 from napari_crii.widgets.state import Progress
 
-# Steps are told together: telling one repaints the window, and nobody reads faster.
-TOLD_MS = 300
+# Steps are told together, and slices are: telling repaints the window, and nobody reads faster.
+TOLD_MS = 500
 _KEPT = 50
 
 

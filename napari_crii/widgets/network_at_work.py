@@ -17,8 +17,9 @@ from napari_crii.errors import CriiError
 from napari_crii.session import Case, Proposal
 from napari_crii.session.project import Project
 from napari_crii.session.weights import PublishedWeights
+from napari_crii.widgets.background import once
 from napari_crii.widgets.case_view import CaseView
-from napari_crii.widgets.learning import Learning, LearningPlan, Listeners
+from napari_crii.widgets.learning import TOLD_MS, Learning, LearningPlan, Listeners
 from napari_crii.widgets.learning_words import LearningMode, offer_in_words
 from napari_crii.widgets.proposing import Answers, Proposing
 from napari_crii.widgets.report import report
@@ -91,6 +92,8 @@ class NetworkAtWork(QObject):
         self.proposing = Proposing(answers, self)
         listeners = Listeners(audience.changed, self._on_published, self._note_problem)
         self.learning = Learning(listeners, self)
+        self._soon = once(audience.changed)
+        self._soon.setInterval(TOLD_MS)
 
     @property
     def mode(self) -> LearningMode:
@@ -192,6 +195,7 @@ class NetworkAtWork(QObject):
 
     def close(self) -> None:
         """End both children."""
+        self._soon.stop()
         self.learning.close()
         self.proposing.close()
 
@@ -226,7 +230,8 @@ class NetworkAtWork(QObject):
             return
         if shown.case.publish(proposal):
             shown.binding.show_slice(proposal.slice)
-        self._audience.changed()
+        if not self._soon.isActive():
+            self._soon.start()
         if self.proposing.progress.done == 1:
             # In a turn of its own: together with the slice it would stop the window.
             QTimer.singleShot(0, self._audience.renew)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +54,8 @@ def test_the_trainer_learns_at_lowest_priority_and_publishes_a_checkpoint(
     assert psutil.Process(trainer.pid).nice() == (
         psutil.IDLE_PRIORITY_CLASS if psutil.WINDOWS else 19
     )
+    if sys.platform == "linux":
+        assert os.sched_getscheduler(trainer.pid or 0) == os.SCHED_IDLE
     trainer.learn(corrected(), tmp_path / "new", learn(tmp_path / "new", weights[0]))
     messages = inbox.until(LearningFinished, Failed)
     steps = [m for m in messages if isinstance(m, LearningStepped)]
