@@ -26,7 +26,7 @@ REASON_COLORS = {
     Reason.BOUNDARY: "#ffffff",
 }
 _LINE_PX = 0.7
-_BOXES_A_TURN = 10
+_BOXES_A_TURN = 5
 _TURN_MS = 15
 
 
