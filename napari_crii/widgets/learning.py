@@ -100,6 +100,7 @@ class Learning(QObject):
         self._number = 0
         self._run = _Run()
         self._paused_at: float | None = None
+        self._proposing, self._waits = False, False
         self._mailbox = Mailbox(self._on_message, self)
         self._soon = once(listeners.changed)
         self._soon.setInterval(TOLD_MS)
@@ -154,7 +155,7 @@ class Learning(QObject):
             channels=next(iter(session.cases.values())).volume.channels,
         )
         self._trainer.learn(snapshot, folder, request)
-        self._run = _Run(len(snapshot.slices))
+        self._run, self._waits = _Run(len(snapshot.slices)), False
         self.progress = Progress(0, 1)
         self._say(at_work_in_words(self._run.slices, None))
 
@@ -162,7 +163,6 @@ class Learning(QObject):
         """Wait before the next step, or go on."""
         if self._trainer is None or paused == self.paused:
             return
-        self._trainer.pause(paused)
         now = time.monotonic()
         if self._paused_at is None:
             self._paused_at = now
@@ -170,8 +170,25 @@ class Learning(QObject):
             # Time that was waited does not count as time that steps take.
             self._run.started += now - self._paused_at
             self._paused_at = None
+        self._let_wait()
         self._tell_step()
         self._listeners.changed()
+
+    def make_room(self, proposing: bool) -> None:
+        """Wait while slices are proposed, if both share a GPU: who looks at the screen comes first.
+
+        On a processor the system sees to that.
+        """
+        self._proposing = proposing
+        self._let_wait()
+
+    def _let_wait(self) -> None:
+        """Tell the trainer whether to wait, if that changed."""
+        shared = self._run.device not in {"", "cpu"}
+        waits = self.paused or (self._proposing and shared)
+        if self._trainer is not None and waits != self._waits:
+            self._waits = waits
+            self._trainer.pause(waits)
 
     def stop(self) -> None:
         """Discard what is being learnt."""
@@ -209,6 +226,7 @@ class Learning(QObject):
         match message:
             case Ready(device):
                 self._run.device = device
+                self._let_wait()
             case LearningStepped():
                 self._step(message)
             case LearningChecked(step, dice, _):

@@ -87,11 +87,11 @@ class NetworkAtWork(QObject):
         self._problem: Remark | None = None
         self._counted: tuple[object, int] = (None, 0)
         self.weights = Weights(sitting, audience.changed)
-        problem = self._on_problem
-        answers = Answers(self._on_proposal, self._on_proposed, problem, problem)
-        self.proposing = Proposing(answers, self)
         listeners = Listeners(audience.changed, self._on_published, self._note_problem)
         self.learning = Learning(listeners, self)
+        problem, make_room = self._on_problem, self.learning.make_room
+        answers = Answers(self._on_proposal, self._on_proposed, problem, problem, make_room)
+        self.proposing = Proposing(answers, self)
         self._soon = once(audience.changed)
         self._soon.setInterval(TOLD_MS)
 

@@ -36,12 +36,15 @@ class Answers:
         Called with the seconds that a whole request took.
     failed, noticed
         Called with one sentence; after the second one proposing goes on.
+    busy
+        Called with whether slices are being proposed, whenever that may have changed.
     """
 
     proposed: Callable[[Proposal], None]
     finished: Callable[[float], None]
     failed: Callable[[str], None]
     noticed: Callable[[str], None]
+    busy: Callable[[bool], None]
 
 
 class Proposing(QObject):
@@ -92,6 +95,7 @@ class Proposing(QObject):
         self._open.add(number)
         self._asked |= dict.fromkeys(slices, number)
         self.progress = Progress(0, len(self._asked))
+        self._answers.busy(True)
 
     def cancel(self) -> None:
         """Stop proposing; what has arrived stays."""
@@ -107,6 +111,7 @@ class Proposing(QObject):
     def _forget(self) -> None:
         self._asked, self._open = {}, set()
         self.progress = Progress()
+        self._answers.busy(False)
 
     def _on_message(self, message: Message) -> None:
         match message:

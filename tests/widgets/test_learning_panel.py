@@ -269,3 +269,28 @@ def test_everything_can_be_reached_in_a_low_window_and_tells_what_it_does(window
     assert all(control.toolTip() for control in controls)
     window.click(panel(window).more)
     assert not panel(window).details.box.isVisible()
+
+
+def test_on_a_gpu_learning_makes_room_for_proposals_and_on_a_processor_it_need_not(
+    window, engine, trainer
+):
+    window.pick(panel(window).mode, 0)
+    accept(window, 2)
+    trainer.last.say(Ready("cpu"))
+    window.assistant.propose(whole_volume=True)
+    engine.last.answer()
+    assert trainer.last.heard == []
+    window.assistant.propose(whole_volume=True)
+    trainer.last.say(Ready("cuda:0"))
+    window.until(lambda: trainer.last.heard == [True])
+    # The user's own pause outlasts the proposals.
+    window.click(panel(window).pause)
+    engine.last.answer()
+    window.until(lambda: not window.controller.network.proposing.progress.running)
+    assert trainer.last.heard == [True]
+    window.click(panel(window).pause)
+    assert trainer.last.heard == [True, False]
+    window.assistant.propose(whole_volume=True)
+    assert trainer.last.heard == [True, False, True]
+    window.controller.cancel_proposals()
+    assert trainer.last.heard == [True, False, True, False]
