@@ -27,7 +27,7 @@ from napari_crii.snapshot import LabelledSlice, Snapshot, UnlabelledSlice
 from napari_crii.training import TrainingSlice
 from napari_crii.training.data import from_snapshot
 from napari_crii.training.folder import read_pairs
-from napari_crii.training.tick import FIRST_RUN, TickConfig, TickResult, run_tick
+from napari_crii.training.tick import FIRST_RUN, TickConfig, TickResult, run_tick, usual_config
 from napari_crii.volume import neighbourhood
 
 CORRECTED = (1, 2, 4, 8)
@@ -151,8 +151,7 @@ def _corrected(
     checkpoint = _start(plan, start, by_patient[taught], seed)
     scores = [(_dice(checkpoint, rest), _dice(checkpoint, elsewhere))]
     for count in CORRECTED:
-        first = start != "own" and count == CORRECTED[0]
-        config = replace(FIRST_RUN if first else TickConfig(), crop=plan.crop, preset=preset)
+        config = replace(usual_config(checkpoint), crop=plan.crop, preset=preset)
         checkpoint = _ticked(checkpoint, _snapshot(slices, order, count), config)
         scores.append((_dice(checkpoint, rest), _dice(checkpoint, elsewhere)))
     return {

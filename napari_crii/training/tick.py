@@ -91,9 +91,10 @@ class TickConfig:
         )
 
 
-# A new network has nothing to forget and all to learn: longer than a tick, at the rate of a base
+# A young network has little to forget and all to learn: longer than a tick, at the rate of a base
 # run, in steps that are small enough for about a minute on two cores.
 FIRST_RUN = TickConfig(iterations=180, learning_rate=2e-3, batch=6, crop=96)
+YOUNG_RUNS = 4
 
 
 def first_network(names: Sequence[str], channels: int) -> Checkpoint:
@@ -102,8 +103,21 @@ def first_network(names: Sequence[str], channels: int) -> Checkpoint:
 
 
 def usual_config(start: Checkpoint) -> TickConfig:
-    """Return the settings of a tick from these weights: those of a first run for a new network."""
-    return TickConfig() if start.digest else FIRST_RUN
+    """Return the settings of a tick from these weights: those of a first run for a young network.
+
+    A network is young until ticks have taken as many steps with it as `YOUNG_RUNS` first runs.
+    """
+    steps = _steps_taken(start)
+    young = steps is not None and steps < YOUNG_RUNS * FIRST_RUN.iterations
+    return FIRST_RUN if young else TickConfig()
+
+
+def _steps_taken(checkpoint: Checkpoint) -> int | None:
+    """Return the steps since a network was new; None if it learnt elsewhere before."""
+    facts = checkpoint.provenance
+    new = not (checkpoint.digest or facts.get("parent"))
+    steps: int | None = facts.get("steps", 0 if new else None)
+    return steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,6 +237,9 @@ class _Tick:
     def _tuned(self) -> Checkpoint:
         old = self._old
         facts = {**old.provenance, "parent": old.digest, "slices": self._slices}
+        steps = _steps_taken(old)
+        if steps is not None:
+            facts["steps"] = steps + self._iterations
         return replace(old, network=placed(self._network).eval(), provenance=facts, digest="")
 
 

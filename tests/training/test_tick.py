@@ -32,6 +32,7 @@ from napari_crii.training.tick import (
     TickResult,
     publish,
     run_tick,
+    usual_config,
 )
 from napari_crii.volume import IntensityStats
 from tests.factories import disc_slice, small_checkpoint, small_network
@@ -275,6 +276,29 @@ def test_zero_overrides_keep_the_settings_of_a_tick() -> None:
     assert TickConfig().with_overrides(7, 0.5) == TickConfig(iterations=7, learning_rate=0.5)
     assert TickConfig().with_overrides(preset="plus") == TickConfig(preset="plus")
     assert FIRST_RUN.with_overrides(7) == replace(FIRST_RUN, iterations=7)
+
+
+def test_a_young_network_goes_on_as_it_began_until_it_is_grown(
+    tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = Snapshot((frozen(disc_slice(rng, (32, 32))),))
+    brief = replace(FIRST_RUN, iterations=2, batch=2, crop=32)
+    monkeypatch.setattr(module, "FIRST_RUN", brief)
+    network = small_checkpoint()
+    kinds = []
+    for _ in range(5):
+        kinds.append(usual_config(network))
+        new = result_of(network, snapshot, replace(brief, iterations=2)).checkpoint
+        assert new is not None
+        network = load_checkpoint(publish(new, tmp_path))
+    assert kinds == [brief] * 4 + [TickConfig()]
+    assert network.provenance["steps"] == 10
+    # Weights that learnt elsewhere are grown, however they come.
+    grown = replace(small_checkpoint(), digest="known")
+    assert usual_config(grown) == TickConfig()
+    tuned = result_of(grown, snapshot, replace(brief, iterations=2)).checkpoint
+    assert tuned is not None
+    assert usual_config(tuned) == TickConfig()
 
 
 @pytest.mark.parametrize(("shape", "side"), [((40, 50), 80), ((20, 64), 96), ((200, 130), 128)])
