@@ -10,7 +10,6 @@ from functools import partial
 from napari.components import ViewerModel
 
 from napari_crii.errors import CriiError
-from napari_crii.orientation import Edges
 from napari_crii.session import Case, Session
 from napari_crii.volume import Volume
 from napari_crii.widgets.background import Background
@@ -43,8 +42,6 @@ class Attendance:
         Called when the case is off display.
     say
         Called with a sentence, and whether it is a problem.
-    write_edges
-        Called with what lies at the edges of the canvas.
     """
 
     strokes: Strokes
@@ -54,7 +51,6 @@ class Attendance:
     ready: Callable[[Task, Task | None], None]
     left: Callable[[], None]
     say: Callable[..., None]
-    write_edges: Callable[[Edges], None]
 
 
 class CaseOpening:
@@ -83,7 +79,7 @@ class CaseOpening:
         self._then: Callable[[], None] = lambda: None
         self.opening: Task | None = None
         self.shown: CaseView | None = None
-        self.upright = UprightView(viewer, attendance.write_edges)
+        self.upright = UprightView(viewer)
 
     def open(self, task: Task, then: Callable[[], None]) -> None:
         """Begin or resume work on a scan, then do the next thing."""

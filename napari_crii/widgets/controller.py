@@ -10,7 +10,6 @@ import numpy as np
 from napari.components import ViewerModel
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
-from qtpy.QtWidgets import QWidget
 
 from napari_crii.errors import CriiError
 from napari_crii.io import write_mask
@@ -20,7 +19,6 @@ from napari_crii.widgets.background import Background, once
 from napari_crii.widgets.case_opening import Attendance, CaseOpening
 from napari_crii.widgets.drawing import step_history, take_drawn, why_not_acceptable
 from napari_crii.widgets.drawn_slices import Strokes
-from napari_crii.widgets.edge_letters import EdgeLetters
 from napari_crii.widgets.layer_binding import LayerBinding
 from napari_crii.widgets.learning import LearningPlan
 from napari_crii.widgets.looking import Looking
@@ -46,15 +44,13 @@ class AssistantController(QObject):
     ----------
     viewer
         The viewer whose layers show the case.
-    dock
-        What is docked beside its canvas.
     """
 
     changed = Signal()
     proposed = Signal()
 
-    def __init__(self, viewer: ViewerModel, dock: QWidget) -> None:
-        super().__init__(dock)
+    def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
+        super().__init__(parent)
         self._viewer = viewer
         self._state = AssistantState()
         self._closed = False
@@ -63,7 +59,6 @@ class AssistantController(QObject):
         self._background = Background(self._on_failure, self)
         self.sitting = Sitting(self._soon.start, self.say, self)
         self.looking = Looking(self)
-        self._letters = EdgeLetters(dock)
         audience = Audience(self._refresh, self._renew_patches, self.say)
         self.network = NetworkAtWork(self.sitting, lambda: self._cases.shown, audience, self)
         self.network.proposed.connect(self.proposed)
@@ -229,7 +224,7 @@ class AssistantController(QObject):
         shown = self._cases.shown
         if shown is not None:
             take_drawn(shown.case, shown.binding, everywhere=True)
-        for part in (self._cases, self._letters, self.looking, self.network, self._background):
+        for part in (self._cases, self.looking, self.network, self._background):
             part.close()
 
     def _may_act(self) -> bool:
@@ -258,7 +253,6 @@ class AssistantController(QObject):
             ready=self._on_ready,
             left=self._on_left,
             say=self.say,
-            write_edges=self._letters.write,
         )
 
     def _on_ready(self, task: Task, before: Task | None) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import fields
 
 from napari.components import ViewerModel
+from qtpy.QtCore import QTimer
 
 from napari_crii.orientation import Edges, Layout, lay_out, upright_axes
 from napari_crii.volume import Volume
-from napari_crii.widgets._compat import camera_of
+from napari_crii.widgets._compat import camera_of, remove_edges, write_edge
+
+STAGE_MS = 15
 
 
 class UprightView:
@@ -18,16 +21,16 @@ class UprightView:
     ----------
     viewer
         The viewer; what is shown in it has the slices of the scan first.
-    write
-        Called with what lies at the edges of the canvas.
     """
 
-    def __init__(self, viewer: ViewerModel, write: Callable[[Edges], None]) -> None:
+    def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = viewer
-        self._write = write
         self._volume: Volume | None = None
         self._stepped: int | None = None
         self._turning = False
+        self._edges = Edges()
+        self._writing = False
+        self._closed = False
         events = viewer.dims.events
         self._events = (events.order, events.ndim, events.ndisplay)
         for event in self._events:
@@ -52,6 +55,8 @@ class UprightView:
         """Leave the camera as it is and no longer turn it."""
         for event in self._events:
             event.disconnect(self._on_order)
+        self._closed = True
+        remove_edges(self._viewer)
 
     def _on_order(self, _event: object = None) -> None:
         volume, dims = self._volume, self._viewer.dims
@@ -93,4 +98,17 @@ class UprightView:
         if tuple(str(part) for part in camera.orientation) != wanted:
             camera.orientation = wanted
         # In 3-D the edges belong to no axis.
-        self._write(layout.edges if self._viewer.dims.ndisplay == 2 else Edges())
+        self._edges = layout.edges if self._viewer.dims.ndisplay == 2 else Edges()
+        if not self._writing:
+            self._writing = True
+            QTimer.singleShot(STAGE_MS, self._write)
+
+    def _write(self) -> None:
+        """Write one edge per turn of the event loop: the first words stop the window for 0.2 s."""
+        if self._closed:
+            return
+        for field in fields(Edges):
+            if write_edge(self._viewer, field.name, getattr(self._edges, field.name)):
+                QTimer.singleShot(STAGE_MS, self._write)
+                return
+        self._writing = False

@@ -7,7 +7,6 @@ from dataclasses import fields, replace
 import nibabel as nib
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QLabel
 
 from napari_crii.geometry import Geometry
 from napari_crii.io import read_mask
@@ -34,10 +33,10 @@ def scan_along(directions: tuple[np.ndarray, ...], slice_axis: int = 0) -> Volum
 
 
 def edges(window) -> Edges:
-    labels = window.canvas.native.findChildren(QLabel)
-    shown = {label.objectName(): label.text() for label in labels if label.isVisible()}
+    overlays = window.viewer.canvas.overlays
     names = [field.name for field in fields(Edges)]
-    return Edges(**{name: shown.get(f"napari_crii_{name}", "") for name in names})
+    shown = {n: overlays[f"napari_crii_{n}"] for n in names if f"napari_crii_{n}" in overlays}
+    return Edges(**{n: overlay.text for n, overlay in shown.items() if overlay.visible})
 
 
 def on_canvas(window, point: tuple[float, float]) -> np.ndarray:

@@ -21,7 +21,6 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_crii.benchmark.window.event_loop import Act
-from napari_crii.widgets._compat import canvas_in
 
 _THINKING_SECONDS = (0.008, 0.03)
 _MOVES = 12
@@ -195,5 +194,10 @@ class Hand:
 
 def canvas_of(viewer: Viewer) -> tuple[QWidget, QWidget]:
     """Return a viewer's window and its canvas, which napari hands out in no public way."""
-    windows = [w for w in QApplication.topLevelWidgets() if w.windowTitle() == viewer.title]
-    return next((w, canvas) for w in windows if (canvas := canvas_in(w)) is not None)
+    return next(
+        (window, widget)
+        for window in QApplication.topLevelWidgets()
+        if window.windowTitle() == viewer.title
+        for widget in window.findChildren(QWidget)
+        if "CanvasBackend" in type(widget).__name__
+    )
