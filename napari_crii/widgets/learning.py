@@ -175,17 +175,17 @@ class Learning(QObject):
         self._listeners.changed()
 
     def make_room(self, proposing: bool) -> None:
-        """Wait while slices are proposed, if both share a GPU: who looks at the screen comes first.
+        """Wait while slices are proposed, if we learn on a GPU: who looks at the screen comes first.
 
-        On a processor the system sees to that.
+        The engine is taken to compute there, too. On a processor the system sees to that.
         """
         self._proposing = proposing
         self._let_wait()
 
     def _let_wait(self) -> None:
         """Tell the trainer whether to wait, if that changed."""
-        shared = self._run.device not in {"", "cpu"}
-        waits = self.paused or (self._proposing and shared)
+        on_gpu = self._run.device not in {"", "cpu"}
+        waits = self.paused or (self._proposing and on_gpu)
         if self._trainer is not None and waits != self._waits:
             self._waits = waits
             self._trainer.pause(waits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -113,7 +114,8 @@ def learn_in_child(
 def hurry(pid: int) -> None:
     """Let a child wait for nobody, where we may: its priority is not what is tried here."""
     with suppress(psutil.AccessDenied, PermissionError):
-        os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
+        if sys.platform == "linux":
+            os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
         psutil.Process(pid).nice(0)
 
 
