@@ -175,7 +175,7 @@ class Learning(QObject):
         self._listeners.changed()
 
     def make_room(self, proposing: bool) -> None:
-        """Wait while slices are proposed, if we learn on a GPU: who looks at the screen comes first.
+        """Wait while slices are proposed, if we learn on a GPU: who looks on comes first.
 
         The engine is taken to compute there, too. On a processor the system sees to that.
         """
