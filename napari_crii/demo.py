@@ -23,7 +23,7 @@ from napari_crii.volume import Volume, to_slices
 
 SHIPPED_CHECKPOINT = "crii-lv-cine-mri.safetensors"
 SEED_SLICES = (40, 80, 120)
-# Steps of a first run (`training.tick.FIRST_RUN`): about a minute on two cores.
+# Steps of a first run (`training.tick_config.FIRST_RUN`): about a minute on two cores.
 DEMO_ITERATIONS = 180
 _TEMPLATE = "mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
 _CAVEAT = (

@@ -34,7 +34,7 @@ def make_bare_loop(
     from torch.nn.functional import cross_entropy
 
     from napari_crii.checkpoint import load_checkpoint
-    from napari_crii.training.tick import TickConfig
+    from napari_crii.training.tick_config import TickConfig
 
     loaded = load_checkpoint(checkpoint)
     network, config = loaded.network, loaded.network.config

@@ -27,7 +27,8 @@ from napari_crii.snapshot import LabelledSlice, Snapshot, UnlabelledSlice
 from napari_crii.training import TrainingSlice
 from napari_crii.training.data import from_snapshot
 from napari_crii.training.folder import read_pairs
-from napari_crii.training.tick import FIRST_RUN, TickConfig, TickResult, run_tick, usual_config
+from napari_crii.training.tick import TickResult, run_tick
+from napari_crii.training.tick_config import FIRST_RUN, TickConfig, usual_config
 from napari_crii.volume import neighbourhood
 
 CORRECTED = (1, 2, 4, 8)

@@ -18,7 +18,8 @@ from napari_crii.session.weights import PublishedWeights
 from napari_crii.snapshot import Snapshot
 from napari_crii.training import Event, FinishReason, Remarked, Stepped
 from napari_crii.training.method import preset as method_of
-from napari_crii.training.tick import TickResult, first_network, publish, run_tick, usual_config
+from napari_crii.training.tick import TickResult, publish, run_tick
+from napari_crii.training.tick_config import first_network, usual_config
 
 
 @dataclass(frozen=True)

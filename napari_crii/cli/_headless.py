@@ -30,7 +30,7 @@ from napari_crii.preprocessing import Preprocessing
 from napari_crii.scan_prediction import ScanPrediction, predict_scan
 from napari_crii.training import fit
 from napari_crii.training.data import TrainingSlice, from_volume
-from napari_crii.training.tick import FIRST_RUN
+from napari_crii.training.tick_config import FIRST_RUN
 from napari_crii.volume import to_slices
 
 SHEET = "contact_sheet.png"

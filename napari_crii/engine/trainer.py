@@ -36,14 +36,8 @@ from napari_crii.engine.priority import Yielding, yield_to
 from napari_crii.errors import CriiError
 from napari_crii.snapshot import load_snapshot
 from napari_crii.training import Checked, Event, FinishReason, Remarked, Stepped
-from napari_crii.training.tick import (
-    NO_MEMORY,
-    TickResult,
-    first_network,
-    publish,
-    run_tick,
-    usual_config,
-)
+from napari_crii.training.tick import NO_MEMORY, TickResult, publish, run_tick
+from napari_crii.training.tick_config import first_network, usual_config
 
 _STOPPED = LearningFinished(FinishReason.STOPPED, "", "")
 

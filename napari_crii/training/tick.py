@@ -7,19 +7,16 @@ replayed in half of each batch. New weights are refused if they lose on the chec
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from napari_crii.checkpoint import Checkpoint, new_checkpoint, save_serialised, serialise
-from napari_crii.classes import numbered_classes
+from napari_crii.checkpoint import Checkpoint, save_serialised, serialise
 from napari_crii.device import half_pays, is_out_of_memory, placed
 from napari_crii.errors import TrainingError
-from napari_crii.networks.crii import STRIDE
 from napari_crii.preprocessing import Preprocessing
 from napari_crii.snapshot import MINIMUM_CHECK_SLICES, Snapshot
 from napari_crii.training.config import TrainingConfig
@@ -28,96 +25,10 @@ from napari_crii.training.events import Checked, Event, Finished, FinishReason, 
 from napari_crii.training.fit import learner_of
 from napari_crii.training.guard import norm
 from napari_crii.training.judging import Judge, loses
-from napari_crii.training.method import MethodConfig, preset
+from napari_crii.training.tick_config import TickConfig, steps_taken
 
 REFUSED = "refused"
-_REACH = 1.5
 NO_MEMORY = "Memory ran out: close other programs, then learn again."
-
-
-@dataclass(frozen=True)
-class TickConfig:
-    """Settings of a tick; fields as in `TrainingConfig`.
-
-    Attributes
-    ----------
-    preset
-        Name of a preset of the method: ``sup`` learns from what humans said and nothing else.
-    """
-
-    iterations: int = 60
-    learning_rate: float = 2e-4
-    batch: int = 8
-    crop: int = 128
-    seed: int = 0
-    preset: str = "sup"
-
-    def with_overrides(
-        self, iterations: int = 0, learning_rate: float = 0.0, preset: str = ""
-    ) -> TickConfig:
-        """Return these settings, with those replaced that are neither 0 nor empty."""
-        return replace(
-            self,
-            iterations=iterations or self.iterations,
-            learning_rate=learning_rate or self.learning_rate,
-            preset=preset or self.preset,
-        )
-
-    def fitted(self, shapes: Iterable[tuple[int, int]]) -> TickConfig:
-        """Return these settings with crops as large as slices of these shapes (H, W) need.
-
-        Crops reach beyond the largest slice by half of it and no farther: wherever in the slice
-        their centre lies they hold most of it, and what lies beyond teaches nothing.
-        """
-        side = max((max(shape) for shape in shapes), default=self.crop)
-        return replace(self, crop=min(self.crop, math.ceil(_REACH * side / STRIDE) * STRIDE))
-
-    @property
-    def method(self) -> MethodConfig:
-        """The settings of the preset; raises `TrainingError` if there is none of that name."""
-        return preset(self.preset)
-
-    def training(self, mirror_axes: tuple[int, ...]) -> TrainingConfig:
-        """Return the settings of the run, for crops that may be mirrored along these axes."""
-        return TrainingConfig(
-            iterations=self.iterations,
-            batch=self.batch,
-            crop=self.crop,
-            learning_rate=self.learning_rate,
-            warmup=10,
-            focus=0.75,
-            mirror_axes=mirror_axes,
-            method=self.method,
-        )
-
-
-# A young network has little to forget and all to learn: longer than a tick, at the rate of a base
-# run, in steps that are small enough for about a minute on two cores.
-FIRST_RUN = TickConfig(iterations=180, learning_rate=2e-3, batch=6, crop=96)
-YOUNG_RUNS = 4
-
-
-def first_network(names: Sequence[str], channels: int) -> Checkpoint:
-    """Return a new network for foreground classes by name, and 1 (grey) or 3 (RGB) channels."""
-    return new_checkpoint(numbered_classes(list(names)), Preprocessing(channels, scope="volume"))
-
-
-def usual_config(start: Checkpoint) -> TickConfig:
-    """Return the settings of a tick from these weights: those of a first run for a young network.
-
-    A network is young until ticks have taken as many steps with it as `YOUNG_RUNS` first runs.
-    """
-    steps = _steps_taken(start)
-    young = steps is not None and steps < YOUNG_RUNS * FIRST_RUN.iterations
-    return FIRST_RUN if young else TickConfig()
-
-
-def _steps_taken(checkpoint: Checkpoint) -> int | None:
-    """Return the steps since a network was new; None if it learnt elsewhere before."""
-    facts = checkpoint.provenance
-    new = not (checkpoint.digest or facts.get("parent"))
-    steps: int | None = facts.get("steps", 0 if new else None)
-    return steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,7 +148,7 @@ class _Tick:
     def _tuned(self) -> Checkpoint:
         old = self._old
         facts = {**old.provenance, "parent": old.digest, "slices": self._slices}
-        steps = _steps_taken(old)
+        steps = steps_taken(old)
         if steps is not None:
             facts["steps"] = steps + self._iterations
         return replace(old, network=placed(self._network).eval(), provenance=facts, digest="")

@@ -134,7 +134,7 @@ def test_a_run_that_explodes_is_an_error_and_publishes_nothing(
     refused, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from napari_crii.cli import _finetuning
-    from napari_crii.training.tick import TickConfig
+    from napari_crii.training.tick_config import TickConfig
 
     wild = TickConfig(learning_rate=1.0, batch=2, crop=32)
     monkeypatch.setattr(_finetuning, "usual_config", lambda _: wild)

@@ -26,7 +26,8 @@ from napari_crii.snapshot import Snapshot
 from napari_crii.training import Finished, FinishReason, fit
 from napari_crii.training.data import from_snapshot
 from napari_crii.training.objectives import CoarseRefined
-from napari_crii.training.tick import TickConfig, TickResult, run_tick
+from napari_crii.training.tick import TickResult, run_tick
+from napari_crii.training.tick_config import TickConfig
 from tests.faults.frame import Verdict, main
 from tests.faults.learning import Work, is_sentence, learn_in_child, weights
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from napari_crii.errors import TrainingError
 from napari_crii.metrics import dice
 from napari_crii.phantom import make_phantom
 from napari_crii.session import Session
-from napari_crii.snapshot import LabelledSlice, Snapshot, UnlabelledSlice
+from napari_crii.snapshot import Snapshot, UnlabelledSlice
 from napari_crii.training import (
     Checked,
     Finished,
@@ -23,38 +22,12 @@ from napari_crii.training import (
     TrainingSlice,
     fit,
 )
-from napari_crii.training import tick as module
-from napari_crii.training.fit import learner_of
 from napari_crii.training.judging import Judge
-from napari_crii.training.tick import (
-    FIRST_RUN,
-    TickConfig,
-    TickResult,
-    publish,
-    run_tick,
-    usual_config,
-)
+from napari_crii.training.tick import TickResult, publish, run_tick
+from napari_crii.training.tick_config import TickConfig
 from napari_crii.volume import IntensityStats
 from tests.factories import disc_slice, small_checkpoint, small_network
-
-BRIEF = TickConfig(iterations=2, batch=2)
-
-
-def frozen(item: TrainingSlice, **changes: object) -> LabelledSlice:
-    image = item.image.numpy()
-    return LabelledSlice(
-        image,
-        item.label.numpy().astype(np.uint8),
-        item.weight.numpy(),
-        IntensityStats.of(image),
-        **changes,  # type: ignore[arg-type]
-    )
-
-
-def result_of(checkpoint: Checkpoint, snapshot: Snapshot, config: TickConfig) -> TickResult:
-    last = list(run_tick(checkpoint, snapshot, config))[-1]
-    assert isinstance(last, TickResult)
-    return last
+from tests.training.ticks import BRIEF, frozen, result_of
 
 
 def score(checkpoint: Checkpoint, item: TrainingSlice) -> float:
@@ -269,50 +242,3 @@ def test_a_checkpoint_is_published_under_its_digest(tmp_path: Path) -> None:
     assert publish(small_checkpoint(), tmp_path) == path
     assert path.stat().st_mtime_ns == stamp
     assert publish(small_checkpoint(seed=1), tmp_path) != path
-
-
-def test_zero_overrides_keep_the_settings_of_a_tick() -> None:
-    assert TickConfig().with_overrides() == TickConfig()
-    assert TickConfig().with_overrides(7, 0.5) == TickConfig(iterations=7, learning_rate=0.5)
-    assert TickConfig().with_overrides(preset="plus") == TickConfig(preset="plus")
-    assert FIRST_RUN.with_overrides(7) == replace(FIRST_RUN, iterations=7)
-
-
-def test_a_young_network_goes_on_as_it_began_until_it_is_grown(
-    tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    snapshot = Snapshot((frozen(disc_slice(rng, (32, 32))),))
-    brief = replace(FIRST_RUN, iterations=2, batch=2, crop=32)
-    monkeypatch.setattr(module, "FIRST_RUN", brief)
-    network = small_checkpoint()
-    kinds = []
-    for _ in range(5):
-        kinds.append(usual_config(network))
-        new = result_of(network, snapshot, replace(brief, iterations=2)).checkpoint
-        assert new is not None
-        network = load_checkpoint(publish(new, tmp_path))
-    assert kinds == [brief] * 4 + [TickConfig()]
-    assert network.provenance["steps"] == 10
-    # Weights that learnt elsewhere are grown, however they come.
-    grown = replace(small_checkpoint(), digest="known")
-    assert usual_config(grown) == TickConfig()
-    tuned = result_of(grown, snapshot, replace(brief, iterations=2)).checkpoint
-    assert tuned is not None
-    assert usual_config(tuned) == TickConfig()
-
-
-@pytest.mark.parametrize(("shape", "side"), [((40, 50), 80), ((20, 64), 96), ((200, 130), 128)])
-def test_crops_are_no_larger_than_slices_need(
-    shape: tuple[int, int], side: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    drawn = []
-
-    def watched(network: Any, data: Any, config: TrainingConfig, rng: Any) -> Any:
-        drawn.append(config.crop)
-        return learner_of(network, data, config, rng)
-
-    monkeypatch.setattr(module, "learner_of", watched)
-    snapshot = Snapshot((frozen(disc_slice(rng, shape)),))
-    assert result_of(small_checkpoint(), snapshot, BRIEF).checkpoint is not None
-    assert drawn == [side]
-    assert TickConfig().fitted([shape, (10, 10)]).crop == side
