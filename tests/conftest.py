@@ -26,6 +26,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     turn = _TURNS.get(os.environ.get("NAPARI_CRII_TURN", ""))
     windows = [item for item in items if item.get_closest_marker("gui")]
     shared = [item for item in windows if not item.get_closest_marker("both")]
+    # Slow ones first: each suite gets its part of them, however many others there are.
+    shared.sort(key=lambda item: item.get_closest_marker("slow") is None)
     left = (
         {id(item) for at, item in enumerate(shared) if at % 2 != turn} if turn in (0, 1) else set()
     )

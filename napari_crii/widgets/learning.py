@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from qtpy.QtCore import QObject
@@ -27,12 +27,8 @@ from napari_crii.session import Session
 from napari_crii.session.weights import PublishedWeights
 from napari_crii.widgets.background import Mailbox, once
 from napari_crii.widgets.curve import LearningCurve
-from napari_crii.widgets.learning_words import (
-    at_work_in_words,
-    outcome_in_words,
-    paused_in_words,
-    place_in_words,
-)
+from napari_crii.widgets.learning_run import LearningRun
+from napari_crii.widgets.learning_words import outcome_in_words
 from napari_crii.widgets.report_words import Remark
 from napari_crii.widgets.state import Progress
 
@@ -77,19 +73,6 @@ class Listeners:
     failed: Callable[[str], None]
 
 
-@dataclass
-class _Run:
-    """What is known of the run at work, or of the last one."""
-
-    slices: int = 0
-    device: str = ""
-    memory_mb: float = 0.0
-    started: float = field(default_factory=time.monotonic)
-    curve: LearningCurve = field(default_factory=LearningCurve)
-    remarks: list[str] = field(default_factory=list)
-    stopping: bool = False
-
-
 class Learning(QObject):
     """One trainer at a time."""
 
@@ -98,13 +81,11 @@ class Learning(QObject):
         self._listeners = listeners
         self._trainer: TrainerClient | None = None
         self._number = 0
-        self._run = _Run()
-        self._paused_at: float | None = None
-        self._proposing, self._waits = False, False
+        self._run = LearningRun()
+        self._paused, self._proposing = False, False
         self._mailbox = Mailbox(self._on_message, self)
         self._soon = once(listeners.changed)
         self._soon.setInterval(TOLD_MS)
-        self.progress = Progress()
         self.words = ""
         self.remarks: list[Remark] = []
 
@@ -116,7 +97,12 @@ class Learning(QObject):
     @property
     def paused(self) -> bool:
         """Whether it waits until it may go on."""
-        return self._paused_at is not None
+        return self._paused
+
+    @property
+    def progress(self) -> Progress:
+        """How far the run at work is."""
+        return self._run.progress
 
     @property
     def curve(self) -> LearningCurve:
@@ -136,7 +122,7 @@ class Learning(QObject):
     @property
     def place(self) -> str:
         """Where the run at work, or the last one, was computed."""
-        return place_in_words(self._run.device, self._run.memory_mb)
+        return self._run.place
 
     def start(self, session: Session, plan: LearningPlan, folder: Path) -> None:
         """Learn from what humans said so far, in a child process of lowest priority."""
@@ -155,21 +141,15 @@ class Learning(QObject):
             channels=next(iter(session.cases.values())).volume.channels,
         )
         self._trainer.learn(snapshot, folder, request)
-        self._run, self._waits = _Run(len(snapshot.slices)), False
-        self.progress = Progress(0, 1)
-        self._say(at_work_in_words(self._run.slices, None))
+        self._run = LearningRun(len(snapshot.slices))
+        self._run.progress = Progress(0, 1)
+        self._say(self._run.words(False))
 
     def pause(self, paused: bool) -> None:
         """Wait before the next step, or go on."""
-        if self._trainer is None or paused == self.paused:
+        if self._trainer is None or paused == self._paused:
             return
-        now = time.monotonic()
-        if self._paused_at is None:
-            self._paused_at = now
-        else:
-            # Time that was waited does not count as time that steps take.
-            self._run.started += now - self._paused_at
-            self._paused_at = None
+        self._paused = paused
         self._let_wait()
         self._tell_step()
         self._listeners.changed()
@@ -184,17 +164,16 @@ class Learning(QObject):
 
     def _let_wait(self) -> None:
         """Tell the trainer whether to wait, if that changed."""
-        on_gpu = self._run.device not in {"", "cpu"}
-        waits = self.paused or (self._proposing and on_gpu)
-        if self._trainer is not None and waits != self._waits:
-            self._waits = waits
+        waits = self._paused or (self._proposing and self._run.on_gpu)
+        if self._trainer is not None and waits != self._run.waits:
+            self._run.wait(waits)
             self._trainer.pause(waits)
 
     def stop(self) -> None:
         """Discard what is being learnt."""
         if self._trainer is not None:
             self._trainer.stop()
-            self._paused_at = None
+            self._paused = False
             self._run.stopping = True
             self._say("Stopping.")
 
@@ -228,7 +207,8 @@ class Learning(QObject):
                 self._run.device = device
                 self._let_wait()
             case LearningStepped():
-                self._step(message)
+                self._run.step(message)
+                self._tell_step()
             case LearningChecked(step, dice, _):
                 self.curve.checks.append((step, dice))
             case Notice(text):
@@ -236,28 +216,10 @@ class Learning(QObject):
         if not self._soon.isActive():
             self._soon.start()
 
-    def _step(self, stepped: LearningStepped) -> None:
-        run = self._run
-        if stepped.step == 1:
-            run.started = time.monotonic()
-        run.memory_mb = stepped.memory_mb
-        run.curve.total = stepped.total
-        run.curve.losses.append((stepped.step, stepped.loss))
-        self.progress = Progress(stepped.step, stepped.total)
-        self._tell_step()
-
     def _tell_step(self) -> None:
         """Say how far it is."""
-        if self._run.stopping:
-            return
-        done, total = self.progress.done, self.progress.total
-        left = None
-        if done > 1:
-            left = (time.monotonic() - self._run.started) / (done - 1) * (total - done)
-        if self.paused:
-            self.words = paused_in_words(self._run.slices, done, total)
-        else:
-            self.words = at_work_in_words(self._run.slices, left)
+        if not self._run.stopping:
+            self.words = self._run.words(self._paused)
 
     def _remark(self, text: str) -> None:
         self._run.remarks.append(text)
@@ -295,8 +257,8 @@ class Learning(QObject):
         if self._trainer is not None:
             self._trainer.close()
             self._trainer = None
-        self._paused_at = None
-        self.progress = Progress()
+        self._paused = False
+        self._run.progress = Progress()
         self._say(words)
 
     def _say(self, words: str) -> None:

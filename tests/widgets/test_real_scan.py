@@ -26,6 +26,7 @@ pytestmark = [
     pytest.mark.gui,
     pytest.mark.timeout(60 * (MINUTES + 2)),
     pytest.mark.alone,
+    pytest.mark.slow,
 ]
 
 
