@@ -2,8 +2,8 @@
 
 Rebuilding rectangles is the dearest thing that the window's thread does here (tens of ms), so it
 happens only when the queue is new, and a few boxes at a time, with turns of the event loop between
-them; a patch that is done is removed, the current one is selected. The colour tells the reason:
-drawing words on the canvas would stop the window for 0.2 s at first.
+them, and is shown when all stand; a patch that is done is removed, the current one is selected.
+The colour tells the reason: drawing words on the canvas would stop the window for 0.2 s at first.
 """
 
 from __future__ import annotations
@@ -91,7 +91,17 @@ class PatchesLayer:
             self._turns.start()
 
     def _step(self) -> None:
-        """Take out what is done, or draw some of what is new: one of both, then a paint."""
+        """Take out what is done, or draw some of what is new: one of both in a turn."""
+        # Each word of it would paint the window: the layer speaks when all stands.
+        with self.layer.events.blocker_all():
+            self._change()
+        if self._shown == self._wanted:
+            self._turns.stop()
+            self.layer.refresh()
+            self._mark()
+            self._describe()
+
+    def _change(self) -> None:
         wanted = set(self._wanted)
         kept = [patch for patch in self._shown if patch in wanted]
         if kept != self._wanted[: len(kept)]:
@@ -104,10 +114,6 @@ class PatchesLayer:
             self._shown = kept
         else:
             self._draw(self._wanted[len(kept) :][:_BOXES_A_TURN])
-        self._mark()
-        if self._shown == self._wanted:
-            self._turns.stop()
-            self._describe()
 
     def _draw(self, patches: Sequence[Patch]) -> None:
         if patches:
