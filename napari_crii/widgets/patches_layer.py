@@ -92,12 +92,15 @@ class PatchesLayer:
 
     def _step(self) -> None:
         """Take out what is done, or draw some of what is new: one of both in a turn."""
-        # Each word of it would paint the window: the layer speaks when all stands.
-        with self.layer.events.blocker_all():
-            self._change()
-        if self._shown == self._wanted:
+        # Each word of it would paint the window: the layer speaks when all stands. Its picture in
+        # the list of layers costs 8 ms, and follows with the next slice.
+        with self.layer.block_thumbnail_update():
+            with self.layer.events.blocker_all():
+                self._change()
+            if self._shown != self._wanted:
+                return
             self._turns.stop()
-            self.layer.refresh()
+            self.layer.refresh(thumbnail=False)
             self._mark()
             self._describe()
 
