@@ -39,6 +39,8 @@ Tick = Annotated[
     int, typer.Option(min=0, help="Steps to learn for in the window; 0: as many as in use.")
 ]
 
+Seconds = Annotated[float, typer.Option(min=0, help="Painting in the window, at least, a round.")]
+
 
 def latency(
     parts: Parts = "proposal,window",
@@ -46,6 +48,7 @@ def latency(
     checkpoint: Weights = None,
     repeats: Repeats = 20,
     tick: Tick = 0,
+    seconds: Seconds = 2.0,
     as_json: JsonOption = False,
 ) -> None:
     """Time proposals and maps over bare network passes, and a window over bare napari.
@@ -61,7 +64,7 @@ def latency(
     # The window first: its process has not loaded torch then, as in use.
     found: dict[str, Any] = {}
     if at_work := wanted & {"window", "training"}:
-        found |= _measure_window(task, at_work, repeats, tick)
+        found |= _measure_window(task, at_work, repeats, tick, seconds)
     if "stroke" in wanted:
         found |= _measure_strokes(None if scan is None else task.volume, repeats)
     if wanted.difference(_IN_A_WINDOW):
@@ -124,11 +127,13 @@ def _measure_network(task: DemoTask, wanted: set[str], repeats: int) -> dict[str
     return found
 
 
-def _measure_window(task: DemoTask, parts: set[str], rounds: int, tick: int) -> dict[str, Any]:
+def _measure_window(
+    task: DemoTask, parts: set[str], rounds: int, tick: int, seconds: float
+) -> dict[str, Any]:
     with _a_window(), progress_bar("window") as advance:
         from napari_crii.benchmark.window.latency import Plan, window_latency
 
-        return window_latency(task, Plan(frozenset(parts), rounds, tick), advance)
+        return window_latency(task, Plan(frozenset(parts), rounds, tick, seconds), advance)
 
 
 def _measure_strokes(volume: Volume | None, rounds: int) -> dict[str, Any]:

@@ -20,30 +20,17 @@ from tests.factories import small_checkpoint
 pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-def measured(part: str, tmp_path: Path) -> dict[str, Any]:
-    """Return the report of a part on a small scan."""
-    volume, _ = make_phantom((6, 32, 40))
-    write_map(tmp_path / "scan.nii.gz", volume.array, volume.geometry)
-    # A small network: a test machine may be slow.
-    save_checkpoint(tmp_path / "w.safetensors", small_checkpoint())
-    command = [sys.executable, "-m", "napari_crii.cli", "benchmark", "latency", "--json"]
-    files = (
-        "--scan",
-        str(tmp_path / "scan.nii.gz"),
-        "--checkpoint",
-        str(tmp_path / "w.safetensors"),
-    )
-    options = ("--part", part, "--tick", "1", "--repeats", "2")
-    # Its end is awaited until the last process that holds its standard output is gone.
-    done = subprocess.run([*command, *files, *options], capture_output=True, text=True, timeout=280)
-    assert done.returncode == 0, done.stderr
-    report: dict[str, Any] = json.loads(done.stdout)
-    return report
-
-
 @pytest.mark.alone
-def test_a_window_is_measured_and_closed(tmp_path: Path) -> None:
-    report = measured("window", tmp_path)
+def test_a_window_and_its_training_are_measured(tmp_path: Path) -> None:
+    # Of so many pixels that a move of the mouse paints some: one that changes nothing shows no
+    # frame, and the hand waits a second for it.
+    volume, _ = make_phantom((6, 128, 160))
+    scan, weights = tmp_path / "scan.nii.gz", tmp_path / "w.safetensors"
+    write_map(scan, volume.array, volume.geometry)
+    # A small network and a short hand: a test machine may be slow.
+    save_checkpoint(weights, small_checkpoint())
+    parts = ("--part", "window,training", "--tick", "1", "--repeats", "2", "--seconds", "0")
+    report = measured(*parts, "--scan", str(scan), "--checkpoint", str(weights))
     phases = report["phases"]
     assert phases.keys() == {"opening", "proposing", "learning", "bare", "resting", "rounds"}
     assert all(phase["longest_ms"] >= phase["p99_ms"] > 0 for phase in phases.values())
@@ -51,19 +38,22 @@ def test_a_window_is_measured_and_closed(tmp_path: Path) -> None:
         phases[name]["longest_ms"] for name in ("proposing", "learning", "rounds")
     )
     assert 0 < report["event_loop_p99_ms"] <= report["event_loop_gap_ms"]
-    for name in ("paint_p95_ratio", "proposal_ratio"):
+    ratios = ("paint_p95_ratio", "proposal_ratio", "training_ratio", "training_painting_ratio")
+    for name in ratios:
         low, high = report[f"{name}_interval"]
         assert 0 < low <= report[name] <= high
     assert report["latencies"]["paint, learning"]["count"] > 0
     assert report["scan"]["slices"] == 6
 
 
-@pytest.mark.alone
-def test_training_is_measured_over_a_bare_loop(tmp_path: Path) -> None:
-    report = measured("training", tmp_path)
-    for name in ("training_ratio", "training_painting_ratio"):
-        low, high = report[f"{name}_interval"]
-        assert 0 < low <= report[name] <= high
+def measured(*options: str) -> dict[str, Any]:
+    """Return the report of the command."""
+    command = [sys.executable, "-m", "napari_crii.cli", "benchmark", "latency", "--json"]
+    # Its end is awaited until the last process that holds its standard output is gone.
+    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
 
 
 def test_a_bare_window_has_the_canvas_that_is_asked_for_and_shows_what_the_hand_draws() -> None:
@@ -83,11 +73,7 @@ def test_strokes_are_measured_over_those_on_a_bare_layer(tmp_path: Path) -> None
     volume, _ = make_phantom((6, 32, 40))
     scan = tmp_path / "scan.nii.gz"
     write_map(scan, volume.array, volume.geometry)
-    command = [sys.executable, "-m", "napari_crii.cli", "benchmark", "latency"]
-    options = ["--part", "stroke", "--scan", str(scan), "--repeats", "2", "--json"]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=280)
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
+    report = measured("--part", "stroke", "--scan", str(scan), "--repeats", "2")
     more = report["stroke_p95_ms"] - report["bare_stroke_p95_ms"]
     assert report["stroke_extra_ms"] == pytest.approx(more, abs=0.002)
     low, high = report["stroke_extra_interval_ms"]

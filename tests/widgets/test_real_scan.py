@@ -18,16 +18,11 @@ from tests.widgets.driver import Window
 
 CORRECTED = (2, 8)
 CAVITY = 1
-# Half a tick: enough to see the direction, at half the time.
-STEPS = 30
+# A third of a tick: enough to see the direction.
+STEPS = 20
 MINUTES = 10
 
-pytestmark = [
-    pytest.mark.gui,
-    pytest.mark.timeout(60 * (MINUTES + 2)),
-    pytest.mark.alone,
-    pytest.mark.slow,
-]
+pytestmark = [pytest.mark.gui, pytest.mark.timeout(60 * (MINUTES + 2)), pytest.mark.alone]
 
 
 def test_two_corrected_slices_improve_the_proposals_of_the_others(

@@ -49,11 +49,14 @@ class Plan:
         Of each kind.
     tick
         Steps of the fine-tuning tick; 0 takes the tick's own.
+    seconds
+        For which the hand paints in a round, and then on to the end of its stroke.
     """
 
     parts: frozenset[str] = frozenset({"window", "training"})
     rounds: int = 20
     tick: int = 0
+    seconds: float = 2.0
 
 
 def window_latency(
@@ -101,7 +104,7 @@ def window_latency(
         else:
             # A slice is accepted to learn from, so there have to be proposals.
             propose(docked[0], hand)
-        rounds = Rounds(viewer, docked[0], hand)
+        rounds = Rounds(viewer, docked[0], hand, plan.seconds)
         with rounds.learning(weights_of(task), 1):
             advance = _Progress(plan, told)
             if "window" in plan.parts:

@@ -27,7 +27,6 @@ from napari_crii.errors import CriiError
 from napari_crii.widgets.assistant import CriiAssistant
 from napari_crii.widgets.learning import LearningPlan
 
-HAND_SECONDS = 2.0
 _STEPS = 5
 _SETTLING_SECONDS = 0.3
 _ENDLESS = 1_000_000
@@ -59,13 +58,18 @@ class Rounds:
     ----------
     hand
         At rest.
+    seconds
+        For which it paints in a round, at least.
     """
 
-    def __init__(self, viewer: Viewer, assistant: CriiAssistant, hand: Hand) -> None:
+    def __init__(
+        self, viewer: Viewer, assistant: CriiAssistant, hand: Hand, seconds: float
+    ) -> None:
         self._viewer = viewer
         self._assistant = assistant
         self._controller = assistant.controller
         self._hand = hand
+        self._seconds = seconds
         self._window = hand.window
         self._trainer: psutil.Process | None = None
 
@@ -120,7 +124,7 @@ class Rounds:
         self._window.hide()
         QCoreApplication.processEvents()
         try:
-            answer: Answer = bare.ask(Question(HAND_SECONDS, as_many))
+            answer: Answer = bare.ask(Question(self._seconds, as_many))
             return answer
         finally:
             self._window.show()
@@ -128,7 +132,7 @@ class Rounds:
     def _ours(self, learning: bool) -> Answer:
         gaps_until(lambda: None, after(_SETTLING_SECONDS))
         if not learning:
-            return self._paint_until(after(HAND_SECONDS))
+            return self._paint_until(after(self._seconds))
         proposed = self._controller.proposed
 
         def again() -> None:
@@ -137,7 +141,7 @@ class Rounds:
         proposed.connect(again)
         try:
             again()
-            return self._while_learning(lambda: self._paint_until(after(HAND_SECONDS)))
+            return self._while_learning(lambda: self._paint_until(after(self._seconds)))
         finally:
             proposed.disconnect(again)
             self._until_proposed()
