@@ -130,6 +130,7 @@ class Case:
         ReadOnlyError
             If the project is open for reading only.
         """
+        self._require(labels)
         with self._teller.one_act():
             return self._draw(index, labels, joined=False)
 
@@ -294,7 +295,6 @@ class Case:
             raise ValueError(f"labels {least} to {largest} are not all classes")
 
     def _draw(self, index: int, labels: NDArray[np.integer], joined: bool) -> Correction | None:
-        self._require(labels)
         change = acts.drawn(self.human, index, self.shown(index), labels)
         if change is None:
             return None

@@ -6,7 +6,6 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QGroupBox,
     QHBoxLayout,
-    QLabel,
     QProgressBar,
     QPushButton,
     QScrollArea,
@@ -25,17 +24,10 @@ def button(text: str, tooltip: str, pressed: object) -> QPushButton:
     return made
 
 
-def words_label(text: str = "") -> QLabel:
-    """Return a label that wraps."""
-    made = QLabel(text)
-    made.setWordWrap(True)
-    return made
-
-
-def show_words(label: QLabel, words: str) -> None:
-    """Show words; a label without any takes no room."""
-    label.setText(words)
-    label.setVisible(bool(words))
+def show_tip(widget: QWidget, tip: str) -> None:
+    """Show a tooltip; one that is set again is worked through again, though it says the same."""
+    if tip != widget.toolTip():
+        widget.setToolTip(tip)
 
 
 def row(*widgets: QWidget) -> QWidget:

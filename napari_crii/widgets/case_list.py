@@ -20,7 +20,7 @@ from napari_crii.session.project import Project
 from napari_crii.session.records import CaseRecord
 from napari_crii.session.signing import sign_off
 from napari_crii.widgets import _questions
-from napari_crii.widgets._builders import button, group, row, show_words, words_label
+from napari_crii.widgets._builders import button, group, row, show_tip
 from napari_crii.widgets.case_words import (
     CaseLine,
     line_of,
@@ -32,6 +32,7 @@ from napari_crii.widgets.controller import AssistantController
 from napari_crii.widgets.first_reading import FirstReading
 from napari_crii.widgets.project_opening import ProjectOpening
 from napari_crii.widgets.sentences import as_sentence
+from napari_crii.widgets.words import Words
 
 _MOST_ROWS = 6
 _HEAD = ("Case", "Status", "Slices done")
@@ -63,8 +64,7 @@ class CaseList:
         self._shown: tuple[CaseLine, ...] | None = None
         self.tree = _tree()
         self.tree.itemClicked.connect(self._on_click)
-        self._words = words_label()
-        self._words.setObjectName("crii_case_notes")
+        self._words = Words(name="crii_case_notes")
         self.flag = button("Flag slice...", "Mark this slice for a second look", self._on_flag)
         self.sign = button("Sign off...", "This case is done as it stands", self._on_sign)
         self.second = button("Second reading...", "", self._on_second)
@@ -116,7 +116,7 @@ class CaseList:
 
     def _render_buttons(self, project: Project) -> None:
         case = self._controller.case
-        show_words(self._words, "" if case is None else notes_in_words(case.notes))
+        self._words.show_words("" if case is None else notes_in_words(case.notes))
         may_act = case is not None and not case.read_only
         self.flag.setEnabled(may_act)
         self.sign.setEnabled(may_act)
@@ -124,8 +124,11 @@ class CaseList:
         self.flag.setText("Remove flag" if flagged else "Flag slice...")
         second = project.reading == 2
         self.second.setText("First reading..." if second else "Second reading...")
-        self.second.setToolTip(
-            "Back to the first reading" if second else "Read again without seeing the first reading"
+        show_tip(
+            self.second,
+            "Back to the first reading"
+            if second
+            else "Read again without seeing the first reading",
         )
         self.second.setEnabled(not project.read_only)
 

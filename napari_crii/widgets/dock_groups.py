@@ -15,8 +15,6 @@ from napari_crii.widgets._builders import (
     group,
     row,
     show_progress,
-    show_words,
-    words_label,
 )
 from napari_crii.widgets.case_layers import DISAGREEMENT, HUMAN, PROPOSAL
 from napari_crii.widgets.class_list import ClassEditing, ClassList
@@ -25,6 +23,7 @@ from napari_crii.widgets.forms import SaveForm, TaskForm
 from napari_crii.widgets.keymap import shown_key
 from napari_crii.widgets.patches_layer import REASON_COLORS
 from napari_crii.widgets.state import AssistantState
+from napari_crii.widgets.words import Words
 
 LEGEND = "Boxes: " + ", ".join(
     f'<span style="color:{color}">&#9632;</span> {reason}'
@@ -46,8 +45,7 @@ class ProjectRow:
             "Choose a project's folder, or an empty folder for a new one: all you do is kept there",
             choose,
         )
-        self._words = words_label()
-        self._words.setObjectName("crii_project")
+        self._words = Words(name="crii_project")
         self.box = row(self.choose, self._words)
         layout = self.box.layout()
         assert isinstance(layout, QHBoxLayout)
@@ -55,7 +53,7 @@ class ProjectRow:
 
     def render(self, state: AssistantState) -> None:
         """Show the project's line."""
-        show_words(self._words, state.project)
+        self._words.show_words(state.project)
 
 
 class ScanGroup:
@@ -64,13 +62,13 @@ class ScanGroup:
     def __init__(self, form: TaskForm, open_file: Act, open_folder: Act) -> None:
         file = button("Open file...", "Open a scan, or a DICOM file", open_file)
         folder = button("Open DICOM folder...", "Open a folder with one DICOM series", open_folder)
-        self._words = words_label()
+        self._words = Words()
         form.margins = (0, 0, 0, 0)
         self.box = group("1. Scan", row(file, folder), form.native, self._words)
 
     def render(self, state: AssistantState) -> None:
         """Show what is known of the scan."""
-        show_words(self._words, state.scan)
+        self._words.show_words(state.scan)
 
 
 class ProposeGroup:
@@ -121,14 +119,14 @@ class PatchGroup:
             button(after, "", lambda: controller.go(1)),
             button(good, "Accept what stands inside this patch", controller.accept_patch),
         )
-        self._words = words_label()
+        self._words = Words()
         self.box = group(
-            "3. Check where it doubts", row(*self._buttons), self._words, words_label(LEGEND)
+            "3. Check where it doubts", row(*self._buttons), self._words, Words(LEGEND)
         )
 
     def render(self, state: AssistantState) -> None:
         """Show which patch is on display."""
-        show_words(self._words, state.patch)
+        self._words.show_words(state.patch)
         for needs_patch in self._buttons:
             needs_patch.setEnabled(state.has_patches)
 
@@ -145,7 +143,7 @@ class SliceGroup:
         )
         self._undo = button(f"Undo ({shown_key('undo')})", "", controller.undo)
         self.take_mask = button("Import mask...", "Take a finished mask from a file", import_mask)
-        self._words = words_label()
+        self._words = Words()
         self._classes = ClassList()
         self._editing = ClassEditing(self._classes, controller, form)
         self.box = group(
@@ -153,14 +151,14 @@ class SliceGroup:
             row(self._accept, self._undo, self.take_mask),
             self._words,
             self._classes,
-            words_label(HOW_TO),
+            Words(HOW_TO),
         )
 
     def render(self, state: AssistantState) -> None:
         """Show how far the slice is, and the classes of the session."""
         session = self._controller.session
         self._classes.show_classes(() if session is None else session.classes)
-        show_words(self._words, state.slice)
+        self._words.show_words(state.slice)
         self._accept.setEnabled(state.has_case)
         self._undo.setEnabled(state.has_case)
 
@@ -187,15 +185,14 @@ class StatusLine:
     """The latest sentence; a problem is told in bold."""
 
     def __init__(self) -> None:
-        self._words = words_label()
-        self._words.setObjectName("crii_status")
-        self._words.setContentsMargins(6, 3, 6, 3)
+        self._words = Words(name="crii_status")
+        self._words.label.setContentsMargins(6, 3, 6, 3)
         self.box: QWidget = self._words
 
     def render(self, state: AssistantState) -> None:
         """Show the sentence."""
-        self._words.setText(f"{'Problem: ' if state.is_error else ''}{state.message}")
+        self._words.show_words(f"{'Problem: ' if state.is_error else ''}{state.message}")
         style = "font-weight: bold;" if state.is_error else ""
         # A style sheet that is set again is worked through again, though it says the same.
-        if style != self._words.styleSheet():
-            self._words.setStyleSheet(style)
+        if style != self._words.label.styleSheet():
+            self._words.label.setStyleSheet(style)

@@ -20,14 +20,14 @@ from napari_crii.widgets._builders import (
     group,
     row,
     show_progress,
-    show_words,
-    words_label,
+    show_tip,
 )
 from napari_crii.widgets.controller import AssistantController
 from napari_crii.widgets.curve_view import CurveView
 from napari_crii.widgets.learning_words import LearningMode, weights_in_words
 from napari_crii.widgets.state import AssistantState, LearningView
 from napari_crii.widgets.weights_history import WeightsHistory
+from napari_crii.widgets.words import Words
 
 
 class LearningGroup:
@@ -62,8 +62,8 @@ class LearningGroup:
         self.more = button("More", "", self._on_more)
         self._progress = QProgressBar()
         self._progress.setToolTip("How much of this update is learnt")
-        self._offer, self._words, self._place, self._remarks = (words_label() for _ in range(4))
-        self._offer.setStyleSheet("font-weight: bold;")
+        self._offer, self._words, self._place, self._remarks = (Words() for _ in range(4))
+        self._offer.label.setStyleSheet("font-weight: bold;")
         self.details = LearningDetails(controller)
         self._open(False)
         self.box = group(
@@ -82,21 +82,22 @@ class LearningGroup:
         """Show how far it is."""
         view, running = state.panel, state.learning.running
         self.mode.setCurrentIndex(list(LearningMode).index(view.mode))
-        show_words(self._offer, view.offer)
-        show_words(self._words, state.learned)
-        show_words(self._remarks, "\n".join(view.remarks[-2:]))
-        show_words(self._place, view.place)
+        self._offer.show_words(view.offer)
+        self._words.show_words(state.learned)
+        self._remarks.show_words("\n".join(view.remarks[-2:]))
+        self._place.show_words(view.place)
         show_progress(self._progress, state.learning)
         self.learn.setEnabled(view.can_learn)
         self.pause.setEnabled(running)
         self.pause.setText("Go on" if view.paused else "Pause")
-        self.pause.setToolTip(
-            "Go on learning" if view.paused else "Let learning wait; nothing of it is lost"
+        show_tip(
+            self.pause,
+            "Go on learning" if view.paused else "Let learning wait; nothing of it is lost",
         )
         self.stop.setEnabled(running)
         before = view.weights.before
         self.back.setEnabled(before is not None)
-        self.back.setToolTip(_back_in_words(before))
+        show_tip(self.back, _back_in_words(before))
         if self.opened:
             self.details.render(view)
 
@@ -142,7 +143,7 @@ class LearningDetails:
         self.weights.activated.connect(self._on_weights)
         self._listed: tuple[WeightsHistory, ...] = ()
         self._drawn: tuple[object, int] = (None, 0)
-        self._noted, self._problem = words_label(), words_label()
+        self._noted, self._problem = Words(), Words()
         self.copy = button(
             "Copy report",
             "Copy versions, the last problem and the last remarks, without names of people, scans "
@@ -166,8 +167,8 @@ class LearningDetails:
         if self._listed != (view.weights,):
             self._listed = (view.weights,)
             self._fill(view.weights)
-        show_words(self._noted, "\n".join(["Remarks before:", *view.noted] if view.noted else []))
-        show_words(self._problem, f"Last problem: {view.problem}" if view.problem else "")
+        self._noted.show_words("\n".join(["Remarks before:", *view.noted] if view.noted else []))
+        self._problem.show_words(f"Last problem: {view.problem}" if view.problem else "")
 
     def _fill(self, weights: WeightsHistory) -> None:
         in_use = weights.in_use

@@ -79,10 +79,16 @@ class Desk:
         QCoreApplication.processEvents()
 
     def prepare(self, name: str, index: int) -> None:
-        """Turn to a slice and make a layer the one that is painted on."""
+        """Turn to a slice and make a layer the one that is painted on.
+
+        It becomes the topmost: napari tells its list of layers of every move of a brush, which
+        takes more time for a layer whose row is in sight.
+        """
+        layers = self._viewer.layers
         if self._viewer.dims.current_step[0] != index:
             self._viewer.dims.set_current_step(0, index)
-        self._viewer.layers.selection.active = self.layers[name]
+        layers.move(layers.index(self.layers[name]), len(layers))
+        layers.selection.active = self.layers[name]
         turns(_SETTLING_SECONDS, self._is_saved)
 
     def draw(self, path: NDArray[np.float64]) -> Stroke:

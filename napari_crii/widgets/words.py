@@ -1,0 +1,74 @@
+"""Words in the dock that change often, and its layout seldom."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import QEvent, QSize
+from qtpy.QtGui import QResizeEvent
+from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
+
+
+class Words(QWidget):
+    """Wrapped words; without any it takes no room.
+
+    A label asks for a new layout with every new text, and each box around it does in turn: 1 ms of
+    the window's thread, with every stroke. Here only words that need other room ask.
+
+    Parameters
+    ----------
+    name
+        Of the label, by which it is found.
+
+    Attributes
+    ----------
+    label
+        Which shows them.
+    """
+
+    def __init__(self, text: str = "", name: str = "") -> None:
+        super().__init__()
+        self.label = QLabel(text, self)
+        self.label.setObjectName(name)
+        self.label.setWordWrap(True)
+        self._known = (0, 0)
+        policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+
+    def show_words(self, words: str) -> None:
+        """Show words in the place of those before."""
+        self.label.setText(words)
+        self.setVisible(bool(words))
+
+    def event(self, event: QEvent | None) -> bool:
+        """Ask for a new layout where the label does, if it needs other room than it has."""
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            room = self._room()
+            if room != self._known:
+                self._known = room
+                self.updateGeometry()
+        return bool(super().event(event))
+
+    def hasHeightForWidth(self) -> bool:  # noqa: N802
+        """Whether more width takes less height: it does."""
+        return True
+
+    def heightForWidth(self, width: int) -> int:  # noqa: N802
+        """Return the height that the words need, in pixels."""
+        return self.label.heightForWidth(width)
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        """Return the room that the words like best."""
+        return self.label.sizeHint()
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        """Return the room that the words need."""
+        return self.label.minimumSizeHint()
+
+    def resizeEvent(self, _event: QResizeEvent | None) -> None:  # noqa: N802
+        """Give the label all the room there is."""
+        self.label.setGeometry(self.rect())
+        self._known = self._room()
+
+    def _room(self) -> tuple[int, int]:
+        """Return the least width, and the height at the width there is."""
+        return self.label.minimumSizeHint().width(), self.label.heightForWidth(self.width())
