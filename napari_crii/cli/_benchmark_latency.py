@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from napari_crii.demo import DemoTask
     from napari_crii.volume import Volume
 
-_PARTS = ("proposal", "volume", "window", "training", "stroke")
-_IN_A_WINDOW = ("window", "training", "stroke")
+_PARTS = ("proposal", "volume", "pauses", "window", "training", "stroke")
+_IN_A_WINDOW = ("pauses", "window", "training", "stroke")
 
 Parts = Annotated[str, typer.Option("--part", metavar="PART,PART", help=f"Of {', '.join(_PARTS)}.")]
 ScanOption = Annotated[
@@ -53,8 +53,9 @@ def latency(
 ) -> None:
     """Time proposals and maps over bare network passes, and a window over bare napari.
 
-    proposal: one slice. volume: a whole scan. window: opens one, which needs a display, and
-    paints and scrolls while it proposes and learns: the longest pause, the paint latency over
+    proposal: one slice. volume: a whole scan. pauses: opens a window, which needs a display, and
+    proposes and learns while nobody touches it: the longest pause. window: opens one, paints
+    and scrolls while it proposes and learns: the longest pause, the paint latency over
     bare napari, proposals beside learning. training: the trainer's steps over a bare loop.
     stroke: brush strokes in a window, over the same on a bare labels layer; without a scan, on
     300 slices of 512 x 512.
@@ -63,6 +64,8 @@ def latency(
     task = _task(scan, checkpoint)
     # The window first: its process has not loaded torch then, as in use.
     found: dict[str, Any] = {}
+    if "pauses" in wanted:
+        found |= _measure_pauses(task, tick)
     if at_work := wanted & {"window", "training"}:
         found |= _measure_window(task, at_work, repeats, tick, seconds)
     if "stroke" in wanted:
@@ -125,6 +128,13 @@ def _measure_network(task: DemoTask, wanted: set[str], repeats: int) -> dict[str
         milliseconds = measured.pop("milliseconds")
         found |= {**measured, "milliseconds": {**found["milliseconds"], **milliseconds}}
     return found
+
+
+def _measure_pauses(task: DemoTask, tick: int) -> dict[str, Any]:
+    with _a_window():
+        from napari_crii.benchmark.window.pauses import window_pauses
+
+        return window_pauses(task, tick)
 
 
 def _measure_window(

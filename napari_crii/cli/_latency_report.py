@@ -43,11 +43,12 @@ def _window_lines(report: dict[str, Any]) -> list[str]:
     for key, unit in (("proposal_seconds", "s"), ("steps_per_second", "steps/s")):
         for name, value in report.get(key, {}).items():
             lines.append(f"{key.partition('_')[0] + ', ' + name:<32} {value:.2f} {unit}")
-    for name, phase in report.get("phases", {}).items():
-        lines.append(
-            f"{'longest gap, ' + name:<32} {phase['longest_ms']:.1f} ms, "
-            f"p99 {phase['p99_ms']:.1f} ms, in {phase['seconds']:.0f} s"
-        )
+    for key, what in (("pauses", "longest pause"), ("phases", "longest gap")):
+        for name, phase in report.get(key, {}).items():
+            lines.append(
+                f"{what + ', ' + name:<32} {phase['longest_ms']:.1f} ms, "
+                f"p99 {phase['p99_ms']:.1f} ms, in {phase['seconds']:.0f} s"
+            )
     return lines
 
 

@@ -46,6 +46,19 @@ def test_a_window_and_its_training_are_measured(tmp_path: Path) -> None:
     assert report["scan"]["slices"] == 6
 
 
+def test_pauses_are_measured_while_nobody_touches_the_window(tmp_path: Path) -> None:
+    volume, _ = make_phantom((6, 32, 40))
+    scan, weights = tmp_path / "scan.nii.gz", tmp_path / "w.safetensors"
+    write_map(scan, volume.array, volume.geometry)
+    save_checkpoint(weights, small_checkpoint())
+    parts = ("--part", "pauses", "--tick", "1")
+    report = measured(*parts, "--scan", str(scan), "--checkpoint", str(weights))
+    phases = report["pauses"]
+    assert phases.keys() == {"opening", "proposing", "learning"}
+    longest = max(phases[name]["longest_ms"] for name in ("proposing", "learning"))
+    assert report["pause_ms"] == longest >= report["pause_p99_ms"] > 0
+
+
 def measured(*options: str) -> dict[str, Any]:
     """Return the report of the command."""
     command = [sys.executable, "-m", "napari_crii.cli", "benchmark", "latency", "--json"]

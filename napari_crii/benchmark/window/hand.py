@@ -192,6 +192,21 @@ class Hand:
         QApplication.sendEvent(canvas, event)
 
 
+class RestingHand:
+    """Takes a hand's place where nobody works."""
+
+    idle = True
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    def rest(self) -> None:
+        """Go on doing nothing."""
+
+
+AnyHand = Hand | RestingHand
+
+
 def canvas_of(viewer: Viewer) -> tuple[QWidget, QWidget]:
     """Return a viewer's window and its canvas, which napari hands out in no public way."""
     return next(

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import napari
 import numpy as np
 from napari.viewer import Viewer
-from qtpy.QtCore import QCoreApplication
 
 from napari_crii.benchmark._partner import Partner
 from napari_crii.benchmark.bare_loop import make_bare_loop
 from napari_crii.benchmark.window.bare import BareWindow
-from napari_crii.benchmark.window.event_loop import Done, Gaps, after, gaps_until, qt_in_use
+from napari_crii.benchmark.window.event_loop import Gaps, qt_in_use
 from napari_crii.benchmark.window.hand import Hand
+from napari_crii.benchmark.window.opened import opened_window
 from napari_crii.benchmark.window.phase import Phase
 from napari_crii.benchmark.window.rounds import Found, Rounds, medians, paint_report, ratio_of
 from napari_crii.benchmark.window.story import propose, story, weights_of
 from napari_crii.demo import DemoTask
 from napari_crii.errors import CriiError
-from napari_crii.widgets.app import open_assistant
 from napari_crii.widgets.assistant import CriiAssistant
-from napari_crii.widgets.learning_words import LearningMode
 
 FEWEST_SLICES = 6
-_CLOSING_SECONDS = 15.0
-# Threads that serve a child, and those that see it off.
-_SERVING = ("napari_crii.", "closing")
 # Of the rounds, three kinds: paint, proposals, training.
 _UNDER_LOAD = ("proposing", "learning", "rounds")
 
@@ -90,21 +83,17 @@ def window_latency(
         raise CriiError(
             f"the window is measured on at least {FEWEST_SLICES} slices, and this scan has {count}"
         )
-    with ExitStack() as stack:
-        viewer = napari.Viewer(title="napari-crii benchmark")
-        docked: list[CriiAssistant] = []
-        stack.callback(_close, viewer, docked)
-        opening = gaps_until(lambda: docked.append(_open(viewer, task)), _opened(docked))
-        hand = _hand(viewer, docked[0], (count // 3, 2 * count // 3))
+    with opened_window(task) as (viewer, assistant, opening), ExitStack() as stack:
+        hand = _hand(viewer, assistant, (count // 3, 2 * count // 3))
         stack.callback(hand.close)
         found: dict[str, Any] = {}
         phases = {"opening": opening}
         if "window" in plan.parts:
-            phases |= story(viewer, docked[0], hand, task, plan.tick)
+            phases |= story(viewer, assistant, hand, task, plan.tick)
         else:
             # A slice is accepted to learn from, so there have to be proposals.
-            propose(docked[0], hand)
-        rounds = Rounds(viewer, docked[0], hand, plan.seconds)
+            propose(assistant, hand)
+        rounds = Rounds(viewer, assistant, hand, plan.seconds)
         with rounds.learning(weights_of(task), 1):
             advance = _Progress(plan, told)
             if "window" in plan.parts:
@@ -121,15 +110,6 @@ def window_latency(
         }
 
 
-def _close(viewer: Viewer, docked: list[CriiAssistant]) -> None:
-    """Shut down in order: a child's last word must not reach objects that are gone."""
-    for assistant in docked:
-        assistant.shut_down()
-    _wait_for_children()
-    viewer.close()
-    QCoreApplication.processEvents()
-
-
 class _Progress:
     """Tells how many of all rounds are done."""
 
@@ -141,20 +121,6 @@ class _Progress:
     def __call__(self) -> None:
         self._done += 1
         self._told(self._done, self._total)
-
-
-def _open(viewer: Viewer, task: DemoTask) -> CriiAssistant:
-    """Dock the assistant and open the scan in it."""
-    assistant = open_assistant(viewer, task)
-    assistant.controller.network.mode = LearningMode.MANUAL
-    assistant.begin()
-    return assistant
-
-
-def _opened(docked: list[CriiAssistant]) -> Done:
-    """Return what is done when all of the scan's layers stand and are painted."""
-    painted = after()
-    return lambda: bool(docked) and docked[0].controller.state.has_case and painted()
 
 
 def _hand(viewer: Viewer, assistant: CriiAssistant, slices: tuple[int, ...]) -> Hand:
@@ -209,10 +175,3 @@ def _training_report(training: Found) -> dict[str, Any]:
         **ratio_of(training, "painting", "bare", "training_painting_ratio"),
         "steps_per_second": medians(training),
     }
-
-
-def _wait_for_children() -> None:
-    """Wait for the threads that see the children off: they kill those that stay."""
-    for thread in threading.enumerate():
-        if thread.name.startswith(_SERVING):
-            thread.join(_CLOSING_SECONDS)

@@ -7,7 +7,7 @@ from pathlib import Path
 from napari.viewer import Viewer
 
 from napari_crii.benchmark.window.event_loop import Gaps, after, gaps_until
-from napari_crii.benchmark.window.hand import Hand
+from napari_crii.benchmark.window.hand import AnyHand
 from napari_crii.demo import DemoTask
 from napari_crii.errors import CriiError
 from napari_crii.widgets.assistant import CriiAssistant
@@ -15,7 +15,7 @@ from napari_crii.widgets.learning import LearningPlan
 
 
 def story(
-    viewer: Viewer, assistant: CriiAssistant, hand: Hand, task: DemoTask, tick: int
+    viewer: Viewer, assistant: CriiAssistant, hand: AnyHand, task: DemoTask, tick: int
 ) -> dict[str, Gaps]:
     """Propose, accept the middle slice, learn, propose anew, all under a hand that works."""
     proposing = propose(assistant, hand)
@@ -25,7 +25,7 @@ def story(
     return {"proposing": proposing, "learning": learning}
 
 
-def propose(assistant: CriiAssistant, hand: Hand) -> Gaps:
+def propose(assistant: CriiAssistant, hand: AnyHand) -> Gaps:
     """Press "All slices" and wait until all are there."""
     controller, arrived = assistant.controller, []
     controller.proposed.connect(lambda: arrived.append(True))
@@ -44,7 +44,7 @@ def propose(assistant: CriiAssistant, hand: Hand) -> Gaps:
     return gaps
 
 
-def _learn(assistant: CriiAssistant, hand: Hand, plan: LearningPlan) -> Gaps:
+def _learn(assistant: CriiAssistant, hand: AnyHand, plan: LearningPlan) -> Gaps:
     """Accept the slice on display, and wait for the tick and the proposals after it."""
     controller = assistant.controller
     network = controller.network
