@@ -22,8 +22,6 @@ pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(300)]
 
 @pytest.mark.alone
 def test_a_window_and_its_training_are_measured(tmp_path: Path) -> None:
-    # Of so many pixels that a move of the mouse paints some: one that changes nothing shows no
-    # frame, and the hand waits a second for it.
     volume, _ = make_phantom((6, 128, 160))
     scan, weights = tmp_path / "scan.nii.gz", tmp_path / "w.safetensors"
     write_map(scan, volume.array, volume.geometry)

@@ -21,9 +21,12 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_crii.benchmark.window.event_loop import Act
+from napari_crii.widgets._compat import camera_of
 
 _THINKING_SECONDS = (0.008, 0.03)
 _MOVES = 12
+_MOVED_PIXELS = 1.5
+_MOVED_PART = 0.015
 _SLICES_TO_AND_FRO = 3
 # A frame that has not come by then will not come.
 _LOST_SECONDS = 1.0
@@ -172,10 +175,19 @@ class Hand:
         self._viewer.dims.set_current_step(axis, index % count)
 
     def _path(self) -> NDArray[np.float64]:
-        """Return where the mouse goes: a line with bends, in parts of the canvas, (moves, 2)."""
-        start, drift = self._rng.uniform(0.4, 0.6, 2), self._rng.uniform(-0.01, 0.01, 2)
-        bends = self._rng.uniform(-0.01, 0.01, (_MOVES, 2))
-        return np.asarray(start + np.cumsum(bends + drift, axis=0))
+        """Return where the mouse goes: a line with bends, in parts of the canvas, (moves, 2).
+
+        Each move is longer than a pixel of the mask: one that paints nothing shows no frame.
+        """
+        canvas = self.canvas
+        size = np.array([canvas.width(), canvas.height()])
+        pixel = float(camera_of(self._viewer).zoom) * max(self._layer.scale[-2:])
+        lengths = np.maximum(_MOVED_PIXELS * pixel, _MOVED_PART * size.min())
+        start = self._rng.uniform(0.4, 0.6, 2)
+        # From beside the middle across it, so that the line stays on the scan.
+        angle = np.arctan2(*(0.5 - start)[::-1]) + self._rng.uniform(-0.5, 0.5, _MOVES)
+        steps = np.column_stack([np.cos(angle), np.sin(angle)]) * lengths / size
+        return np.asarray(start + np.cumsum(steps, axis=0))
 
     def _send(
         self,
