@@ -27,8 +27,12 @@ def test_a_window_and_its_training_are_measured(tmp_path: Path) -> None:
     write_map(scan, volume.array, volume.geometry)
     # A small network and a short hand: a test machine may be slow.
     save_checkpoint(weights, small_checkpoint())
-    parts = ("--part", "window,training", "--tick", "1", "--repeats", "2", "--seconds", "0")
+    parts = ("--part", "pauses,window,training", "--tick", "1", "--repeats", "2", "--seconds", "0")
     report = measured(*parts, "--scan", str(scan), "--checkpoint", str(weights))
+    untouched = report["pauses"]
+    assert untouched.keys() == {"opening", "proposing", "learning"}
+    longest = max(untouched[name]["longest_ms"] for name in ("proposing", "learning"))
+    assert report["pause_ms"] == longest >= report["pause_p99_ms"] > 0
     phases = report["phases"]
     assert phases.keys() == {"opening", "proposing", "learning", "bare", "resting", "rounds"}
     assert all(phase["longest_ms"] >= phase["p99_ms"] > 0 for phase in phases.values())
@@ -42,19 +46,6 @@ def test_a_window_and_its_training_are_measured(tmp_path: Path) -> None:
         assert 0 < low <= report[name] <= high
     assert report["latencies"]["paint, learning"]["count"] > 0
     assert report["scan"]["slices"] == 6
-
-
-def test_pauses_are_measured_while_nobody_touches_the_window(tmp_path: Path) -> None:
-    volume, _ = make_phantom((6, 32, 40))
-    scan, weights = tmp_path / "scan.nii.gz", tmp_path / "w.safetensors"
-    write_map(scan, volume.array, volume.geometry)
-    save_checkpoint(weights, small_checkpoint())
-    parts = ("--part", "pauses", "--tick", "1")
-    report = measured(*parts, "--scan", str(scan), "--checkpoint", str(weights))
-    phases = report["pauses"]
-    assert phases.keys() == {"opening", "proposing", "learning"}
-    longest = max(phases[name]["longest_ms"] for name in ("proposing", "learning"))
-    assert report["pause_ms"] == longest >= report["pause_p99_ms"] > 0
 
 
 def measured(*options: str) -> dict[str, Any]:
