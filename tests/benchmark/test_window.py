@@ -17,7 +17,7 @@ from napari_crii.io.write import write_map
 from napari_crii.phantom import make_phantom
 from tests.factories import small_checkpoint
 
-pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.mark.alone
@@ -52,7 +52,7 @@ def measured(*options: str) -> dict[str, Any]:
     """Return the report of the command."""
     command = [sys.executable, "-m", "napari_crii.cli", "benchmark", "latency", "--json"]
     # Its end is awaited until the last process that holds its standard output is gone.
-    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=280)
+    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=560)
     assert done.returncode == 0, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
     return report
