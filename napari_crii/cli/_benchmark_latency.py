@@ -38,8 +38,7 @@ Repeats = Annotated[int, typer.Option(min=2, help="Rounds in which to alternate.
 Tick = Annotated[
     int, typer.Option(min=0, help="Steps to learn for in the window; 0: as many as in use.")
 ]
-
-Seconds = Annotated[float, typer.Option(min=0, help="Painting in the window, at least, a round.")]
+Seconds = Annotated[float, typer.Option(min=0, help="Least time that the hand paints in a round.")]
 
 
 def latency(

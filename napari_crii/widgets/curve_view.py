@@ -38,7 +38,7 @@ class CurveView(QWidget):
         self._curve = curve
         self.update()
 
-    def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802
+    def paintEvent(self, _event: QPaintEvent | None) -> None:
         """Paint the frame and what is written around it, then both lines."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)

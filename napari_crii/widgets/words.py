@@ -48,23 +48,19 @@ class Words(QWidget):
                 self.updateGeometry()
         return bool(super().event(event))
 
-    def hasHeightForWidth(self) -> bool:  # noqa: N802
-        """Whether more width takes less height: it does."""
-        return True
-
-    def heightForWidth(self, width: int) -> int:  # noqa: N802
+    def heightForWidth(self, width: int) -> int:
         """Return the height that the words need, in pixels."""
         return self.label.heightForWidth(width)
 
-    def sizeHint(self) -> QSize:  # noqa: N802
+    def sizeHint(self) -> QSize:
         """Return the room that the words like best."""
         return self.label.sizeHint()
 
-    def minimumSizeHint(self) -> QSize:  # noqa: N802
+    def minimumSizeHint(self) -> QSize:
         """Return the room that the words need."""
         return self.label.minimumSizeHint()
 
-    def resizeEvent(self, _event: QResizeEvent | None) -> None:  # noqa: N802
+    def resizeEvent(self, _event: QResizeEvent | None) -> None:
         """Give the label all the room there is."""
         self.label.setGeometry(self.rect())
         self._known = self._room()

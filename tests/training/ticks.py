@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from napari_crii.checkpoint import Checkpoint
@@ -14,14 +16,14 @@ from napari_crii.volume import IntensityStats
 BRIEF = TickConfig(iterations=2, batch=2)
 
 
-def frozen(item: TrainingSlice, **changes: object) -> LabelledSlice:
+def frozen(item: TrainingSlice, **changes: Any) -> LabelledSlice:
     image = item.image.numpy()
     return LabelledSlice(
         image,
         item.label.numpy().astype(np.uint8),
         item.weight.numpy(),
         IntensityStats.of(image),
-        **changes,  # type: ignore[arg-type]
+        **changes,
     )
 
 

@@ -230,3 +230,17 @@ def test_images_of_other_readers_are_taken_as_they_are_shown(open_window, engine
     layer.data = np.zeros((2, 8, 9))
     window.begin()
     assert window.case.shape == (2, 8, 9)
+
+
+def test_boxes_are_told_to_the_canvas_when_all_stand(window):
+    patches = window.controller.binding.patches
+    told: list[int] = []
+    patches.layer.events.set_data.connect(lambda: told.append(len(patches.layer.data)))
+    many = [p for index in range(6) for p in proposal(index).patches]
+    for queue in (many[:2], many, many[::2]):
+        told.clear()
+        patches.show(queue, queue[0])
+        window.until(lambda: not patches.drawing)
+        assert set(told) == {len(queue)}
+        assert len(patches.layer.features) == len(queue)
+        assert patches.layer.selected_data == {0}

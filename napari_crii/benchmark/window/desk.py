@@ -6,17 +6,17 @@ same size, and nobody listens to it.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import napari
 import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
-from qtpy.QtCore import QCoreApplication, QEvent, QPointF, Qt
-from qtpy.QtGui import QMouseEvent
-from qtpy.QtWidgets import QApplication, QWidget
+from qtpy.QtCore import QCoreApplication
 
-from napari_crii.benchmark.window.event_loop import Spent, summed, timed, turns
+from napari_crii.benchmark.window import mouse
+from napari_crii.benchmark.window.event_loop import summed, timed, turns
 from napari_crii.classes import numbered_classes
 from napari_crii.demo import DemoTask
 from napari_crii.session import Case, Proposal
@@ -58,15 +58,7 @@ class Desk:
             layer.mode, layer.brush_size, layer.selected_label = "paint", 10, 1
         self._viewer.reset_view()
         turns(_SETTLING_SECONDS)
-        title = self._viewer.title
-        # Found by its window: napari hands the canvas out in no public way.
-        window, self._canvas = next(
-            (window, widget)
-            for window in QApplication.topLevelWidgets()
-            if window.windowTitle() == title
-            for widget in window.findChildren(QWidget)
-            if "CanvasBackend" in type(widget).__name__
-        )
+        window, self._canvas = mouse.canvas_of(self._viewer)
         # Without a graphics card, painting takes tens of ms whatever is painted, for the window is
         # put together anew: the difference would drown.
         window.setUpdatesEnabled(False)
@@ -94,15 +86,12 @@ class Desk:
     def draw(self, path: NDArray[np.float64]) -> Stroke:
         """Press, drag along a path (points, 2) in parts of the canvas, and release."""
         canvas = self._canvas
-        points = [QPointF(x * canvas.width(), y * canvas.height()) for x, y in path]
-        left, nothing = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
-        press, release = QEvent.Type.MouseButtonPress, QEvent.Type.MouseButtonRelease
-        handled = [_send(canvas, press, points[0], left, left)]
+        handled = [timed(lambda: mouse.press(canvas, path[0]))]
         after = [turns(_MOVE_SECONDS)]
-        for point in points[1:]:
-            handled.append(_send(canvas, QEvent.Type.MouseMove, point, nothing, left))
+        for point in path[1:]:
+            handled.append(timed(partial(mouse.move, canvas, point, pressed=True)))
             after.append(turns(_MOVE_SECONDS))
-        handled.append(_send(canvas, release, points[-1], left, nothing))
+        handled.append(timed(lambda: mouse.release(canvas, path[-1])))
         after.append(turns(_SETTLING_SECONDS, self._is_saved))
         return (*summed([*handled, *after]), summed(handled)[0])
 
@@ -133,16 +122,3 @@ def _propose_all(case: Case, binding: LayerBinding) -> None:
     for index in range(case.shape[0]):
         case.publish(Proposal(index, labels, score, (), "benchmark"))
         binding.show_slice(index)
-
-
-def _send(
-    canvas: QWidget,
-    kind: QEvent.Type,
-    point: QPointF,
-    button: Qt.MouseButton,
-    buttons: Qt.MouseButton,
-) -> Spent:
-    """Let the canvas handle a mouse event; return seconds on the wall and of computing."""
-    everywhere = QPointF(canvas.mapToGlobal(point.toPoint()))
-    event = QMouseEvent(kind, point, everywhere, button, buttons, Qt.KeyboardModifier.NoModifier)
-    return timed(lambda: QApplication.sendEvent(canvas, event))

@@ -16,10 +16,10 @@ import numpy as np
 from napari.layers import Labels
 from napari.viewer import Viewer
 from numpy.typing import NDArray
-from qtpy.QtCore import QEvent, QPointF, Qt, QTimer
-from qtpy.QtGui import QMouseEvent
-from qtpy.QtWidgets import QApplication, QWidget
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QWidget
 
+from napari_crii.benchmark.window import mouse
 from napari_crii.benchmark.window.event_loop import Act
 from napari_crii.widgets._compat import camera_of
 
@@ -74,7 +74,7 @@ class Hand:
         self._viewer, self._layer, self.slices = viewer, layer, tuple(slices)
         self._rng = rng
         self._canvas: Any
-        self.window, self._canvas = canvas_of(viewer)
+        self.window, self._canvas = mouse.canvas_of(viewer)
         self._moves = self._work()
         self._due = 0.0
         self._awaited: Kind = ""
@@ -151,16 +151,14 @@ class Hand:
 
     def _stroke(self, mode: str, path: NDArray[np.float64]) -> Iterator[Move]:
         """Come to the first point, press, drag through the others, release."""
-        left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
-        press, move = QEvent.Type.MouseButtonPress, QEvent.Type.MouseMove
-        release = QEvent.Type.MouseButtonRelease
+        canvas = self.canvas
         yield Move("", lambda: setattr(self._layer, "mode", mode))
         # A canvas keeps all events since the mouse last moved with no button pressed.
-        yield Move("", lambda: self._send(move, path[0], none, none))
-        yield Move("", lambda: self._send(press, path[0], left, left))
+        yield Move("", lambda: mouse.move(canvas, path[0], pressed=False))
+        yield Move("", lambda: mouse.press(canvas, path[0]))
         for point in path[1:]:
-            yield Move("paint", partial(self._send, move, point, none, left))
-        yield Move("", lambda: self._send(release, path[-1], left, none))
+            yield Move("paint", partial(mouse.move, canvas, point, pressed=True))
+        yield Move("", lambda: mouse.release(canvas, path[-1]))
         self.strokes += 1
 
     def _scroll(self, index: int) -> Iterator[Move]:
@@ -175,33 +173,9 @@ class Hand:
         self._viewer.dims.set_current_step(axis, index % count)
 
     def _path(self) -> NDArray[np.float64]:
-        """Return where the mouse goes: a line with bends, in parts of the canvas, (moves, 2).
-
-        Each move is longer than a pixel of the mask: one that paints nothing shows no frame.
-        """
-        canvas = self.canvas
-        size = np.array([canvas.width(), canvas.height()])
+        size = (self.canvas.width(), self.canvas.height())
         pixel = float(camera_of(self._viewer).zoom) * max(self._layer.scale[-2:])
-        lengths = np.maximum(_MOVED_PIXELS * pixel, _MOVED_PART * size.min())
-        start = self._rng.uniform(0.4, 0.6, 2)
-        # From beside the middle across it, so that the line stays on the scan.
-        angle = np.arctan2(*(0.5 - start)[::-1]) + self._rng.uniform(-0.5, 0.5, _MOVES)
-        steps = np.column_stack([np.cos(angle), np.sin(angle)]) * lengths / size
-        return np.asarray(start + np.cumsum(steps, axis=0))
-
-    def _send(
-        self,
-        kind: QEvent.Type,
-        part: NDArray[np.float64],
-        button: Qt.MouseButton,
-        buttons: Qt.MouseButton,
-    ) -> None:
-        canvas = self.canvas
-        point = QPointF(part[0] * canvas.width(), part[1] * canvas.height())
-        everywhere = QPointF(canvas.mapToGlobal(point.toPoint()))
-        no_key = Qt.KeyboardModifier.NoModifier
-        event = QMouseEvent(kind, point, everywhere, button, buttons, no_key)
-        QApplication.sendEvent(canvas, event)
+        return line_across(size, pixel, self._rng)
 
 
 class RestingHand:
@@ -219,12 +193,28 @@ class RestingHand:
 AnyHand = Hand | RestingHand
 
 
-def canvas_of(viewer: Viewer) -> tuple[QWidget, QWidget]:
-    """Return a viewer's window and its canvas, which napari hands out in no public way."""
-    return next(
-        (window, widget)
-        for window in QApplication.topLevelWidgets()
-        if window.windowTitle() == viewer.title
-        for widget in window.findChildren(QWidget)
-        if "CanvasBackend" in type(widget).__name__
-    )
+def line_across(
+    size: tuple[int, int], pixel: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return where a mouse goes: a line with bends, from beside the middle of a canvas across it.
+
+    Each move is longer than a pixel of the mask: one that paints nothing shows no frame. The line
+    stays on a canvas that shows at least 40 pixels of the mask, across and down.
+
+    Parameters
+    ----------
+    size
+        Width and height of the canvas, in its pixels.
+    pixel
+        How large a pixel of the mask is there.
+
+    Returns
+    -------
+    path
+        (moves, 2), across and down, in parts of the canvas.
+    """
+    length = max(_MOVED_PIXELS * pixel, _MOVED_PART * min(size))
+    start = rng.uniform(0.4, 0.6, 2)
+    angle = np.arctan2(0.5 - start[1], 0.5 - start[0]) + rng.uniform(-0.5, 0.5, _MOVES)
+    steps = length * np.column_stack([np.cos(angle), np.sin(angle)]) / size
+    return np.asarray(start + np.cumsum(steps, axis=0))
