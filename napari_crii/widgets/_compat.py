@@ -37,7 +37,7 @@ def write_edge(viewer: ViewerModel, name: str, text: str) -> bool:
         return _write_corner(viewer, name, text)
     if key not in canvas.overlays:
         if text:
-            # Without a box: that is two thirds of what an overlay costs each frame.
+            # Without a box: that is half of what an overlay costs each frame.
             canvas.overlays[key] = TextOverlay(
                 position=_PLACES[name],
                 text=text,
