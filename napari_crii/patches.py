@@ -88,8 +88,10 @@ def box_around(row: int, column: int, size: int, shape: tuple[int, int]) -> Box:
 
 def bounding_box(changed: NDArray[np.bool_]) -> Box:
     """Return the smallest box that holds every True of (H, W); there is at least one."""
-    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
-    return Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+    rows = np.flatnonzero(changed.any(axis=1))
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    columns = np.flatnonzero(changed[top:bottom].any(axis=0))
+    return Box(top, int(columns[0]), bottom, int(columns[-1]) + 1)
 
 
 def tiles(shape: tuple[int, int], size: int, stride: int) -> Iterator[Box]:

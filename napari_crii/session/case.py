@@ -88,9 +88,14 @@ class Case:
         """What the human did and did not take back, oldest first."""
         return self._history.corrections
 
-    def last_on(self, index: int) -> Correction | None:
-        """Return the last correction on slice `index`, or None."""
-        return next((c for c in reversed(self.corrections) if c.slice == index), None)
+    @property
+    def last(self) -> Correction | None:
+        """The last of them: with it, all of them are the same."""
+        return self._history.last
+
+    def last_number_on(self, index: int) -> int | None:
+        """Return the number of the last correction on slice `index`, or None."""
+        return self._history.last_number_on(index)
 
     def status(self, index: int) -> SliceStatus:
         """Return how far the human has come with slice `index`."""

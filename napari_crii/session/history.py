@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from napari_crii.session.correction import Act, Correction
 
 Group = tuple[Correction, ...]
@@ -27,12 +29,26 @@ class History:
         self._done: list[Group] = []
         self._undone: list[Group] = []
         self._size = 0
+        # By slice the numbers of what stands: the dock asks for the last ones after every stroke.
+        self._numbers: defaultdict[int, list[int]] = defaultdict(list)
 
     @property
     def corrections(self) -> tuple[Correction, ...]:
         """What was done and stands, oldest first."""
         standing = (correction for group in self._done for correction in group)
         return (*self._settled, *standing)
+
+    @property
+    def last(self) -> Correction | None:
+        """The last correction that stands; what stood before it never changes any more."""
+        if self._done:
+            return self._done[-1][-1]
+        return self._settled[-1] if self._settled else None
+
+    def last_number_on(self, index: int) -> int | None:
+        """Return the number of the last correction that stands on slice `index`, or None."""
+        numbers = self._numbers.get(index)
+        return numbers[-1] if numbers else None
 
     @property
     def size(self) -> int:
@@ -64,6 +80,7 @@ class History:
         self._done.append((*group, correction))
         self._size += len(correction.change) - sum(_size(g) for g in self._undone)
         self._undone.clear()
+        self._numbers[correction.slice].append(correction.number)
 
     def settle(self) -> None:
         """Let go of the voxels of the oldest acts until the limit is kept; the last act stays."""
@@ -79,6 +96,8 @@ class History:
         if not self._done:
             return ()
         self._undone.append(self._done.pop())
+        for correction in self._undone[-1]:
+            self._numbers[correction.slice].pop()
         return self._undone[-1]
 
     def redo(self) -> Group:
@@ -86,6 +105,8 @@ class History:
         if not self._undone:
             return ()
         self._done.append(self._undone.pop())
+        for correction in self._done[-1]:
+            self._numbers[correction.slice].append(correction.number)
         return self._done[-1]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from napari_crii.classes import LabelClass
 from napari_crii.session.case import Case
-from napari_crii.session.correction import Correction, SliceStatus
+from napari_crii.session.correction import SliceStatus
 from napari_crii.session.events import CaseEvent, Stood
 from napari_crii.session.teaching import UNLABELLED_SLICES, labelled_slice, unlabelled_slices
 from napari_crii.session.weights import WeightsList
@@ -90,8 +90,8 @@ class Session:
             corrected ones first, of cases that are not judged by.
         """
         self._frozen = {key: set() for key in self.cases}
-        for key, last in self._accepted():
-            self._frozen[key].add(last.number)
+        for key, number in self._accepted():
+            self._frozen[key].add(number)
         return Snapshot(
             tuple(
                 labelled_slice(case, index, neighbours, patient=case.patient or key)
@@ -104,9 +104,7 @@ class Session:
 
     def fresh_slices(self) -> int:
         """Return the number of accepted slices that no training has seen."""
-        return sum(
-            last.number not in self.cases[key].notes.learned for key, last in self._accepted()
-        )
+        return sum(number not in self.cases[key].notes.learned for key, number in self._accepted())
 
     def mark_learned(self) -> None:
         """Remember that training has now seen the accepted slices of the latest snapshot.
@@ -116,10 +114,10 @@ class Session:
         for key, numbers in self._frozen.items():
             self.cases[key].mark_learned(numbers)
 
-    def _accepted(self) -> Iterator[tuple[str, Correction]]:
-        """Yield the last correction on every accepted slice that is learnt from, by case."""
+    def _accepted(self) -> Iterator[tuple[str, int]]:
+        """Yield the number of the last correction on each accepted slice to learn from, by case."""
         for key, case in self.cases.items():
             for index in () if case.validation else case.slices_with(SliceStatus.ACCEPTED):
-                last = case.last_on(index)
-                if last is not None:
-                    yield key, last
+                number = case.last_number_on(index)
+                if number is not None:
+                    yield key, number

@@ -34,7 +34,6 @@ def labelled_slice(case: Case, index: int, neighbours: int, patient: str) -> Lab
     patient
         Whose scan it is, as a pseudonym.
     """
-    last = case.last_on(index)
     return LabelledSlice(
         image=neighbourhood(case.volume, index, neighbours),
         labels=case.human.labels[index].copy(),
@@ -42,7 +41,7 @@ def labelled_slice(case: Case, index: int, neighbours: int, patient: str) -> Lab
         stats=case.volume.intensity,
         pixel_spacing=case.volume.pixel_spacing,
         patient=patient,
-        replay=last is not None and last.number in case.notes.learned,
+        replay=case.last_number_on(index) in case.notes.learned,
         validation=case.validation,
     )
 

@@ -36,6 +36,7 @@ from napari_crii.widgets.learning_group import LearningGroup
 from napari_crii.widgets.opening import ScanOpening
 from napari_crii.widgets.project_opening import ProjectOpening
 from napari_crii.widgets.scan_layer import ScanLayer
+from napari_crii.widgets.state import AssistantState
 from napari_crii.widgets.task import Task
 
 SHIPPED_CHECKPOINT = "crii-lv-cine-mri.safetensors"
@@ -53,6 +54,7 @@ class CriiAssistant(QWidget):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         self._shut = False
+        self._shown: AssistantState | None = None
         self._viewer = napari_viewer
         self.controller = AssistantController(napari_viewer, self)
         self.task_form = TaskForm(
@@ -165,9 +167,13 @@ class CriiAssistant(QWidget):
         layout.addWidget(status.box)
 
     def _render(self) -> None:
-        """Show the controller's state."""
+        """Show the controller's state; a clock that goes on is all that most strokes change."""
+        before, self._shown = self._shown, self.controller.state
+        if before is not None and replace(before, saved=self._shown.saved) == self._shown:
+            self.project_row.render(self._shown)
+            return
         for part in self._parts:
-            part.render(self.controller.state)
+            part.render(self._shown)
         self.cases.render()
 
     def _scan_names(self) -> list[str]:

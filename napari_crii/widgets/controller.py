@@ -326,6 +326,7 @@ class AssistantController(QObject):
         state = replace(
             self._state if entered is None else entered,
             project=self.sitting.words,
+            saved=self.sitting.saved,
             learned=self.network.learning.words,
             learning=self.network.learning.progress,
             proposing=self.network.proposing.progress,

@@ -53,7 +53,7 @@ class ProjectRow:
 
     def render(self, state: AssistantState) -> None:
         """Show the project's line."""
-        self._words.show_words(state.project)
+        self._words.show_words(state.project + (f": saved {state.saved}" if state.saved else ""))
 
 
 class ScanGroup:

@@ -61,14 +61,12 @@ class DrawnSlices:
         self._strokes = strokes
         self._array = layer.data
         self._drawing_on: int | None = None
-        self._announced = False
         # Whether a stroke has just been reported that napari's history is about to announce too.
         self._reported = False
         self._everywhere = False
         self._found = False
         layer.mouse_drag_callbacks.insert(0, self._on_drag)
         layer.events.paint.connect(self._on_paint)
-        layer.events.labels_update.connect(self._on_update)
         layer.events.data.connect(self._on_data)
 
     def close(self) -> None:
@@ -151,13 +149,14 @@ class DrawnSlices:
             return
         if self._drawing_on is None:
             self._everywhere = True
-        self._announced = not self._differing()
+        if not self._differing():
+            # Only from here on: hearing of every move of a brush costs each of them.
+            self._layer.events.labels_update.connect(self._on_update)
         self._report()
 
     def _on_update(self, _event: object = None) -> None:
-        if self._announced:
-            self._announced = False
-            self._report()
+        self._layer.events.labels_update.disconnect(self._on_update)
+        self._report()
 
     def _on_data(self, _event: object = None) -> None:
         if self._layer.data is not self._array:

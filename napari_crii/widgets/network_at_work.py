@@ -260,8 +260,6 @@ class NetworkAtWork(QObject):
         self._audience.changed()
 
 
-def _stand(case: Case) -> tuple[int, int, int]:
+def _stand(case: Case) -> tuple[int, int]:
     """Return what changes whenever another slice of a case is accepted, taken back or learnt."""
-    corrections = case.corrections
-    last = corrections[-1].number if corrections else -1
-    return len(corrections), last, len(case.notes.learned)
+    return -1 if case.last is None else case.last.number, len(case.notes.learned)

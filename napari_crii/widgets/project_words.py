@@ -10,13 +10,13 @@ from napari_crii.widgets.sentences import as_sentence
 IN_MEMORY = "No project: your work lives in memory until you save the mask."
 
 
-def project_in_words(project: Project, saved_at: float) -> str:
-    """Return the dock's line about a project."""
+def project_in_words(project: Project) -> str:
+    """Return the dock's line about a project, without what changes with every stroke."""
     reader = f", {project.reader}" if project.reader else ""
     reader += ", second reading" if project.reading == 2 else ""
     if project.read_only:
         return f"Project {project.folder.name}: {as_sentence(project.read_only)}"
-    return f"Project {project.folder.name}{reader}: saved {clock(saved_at)}"
+    return f"Project {project.folder.name}{reader}"
 
 
 def opened_in_words(project: Project) -> str:

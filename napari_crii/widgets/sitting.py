@@ -19,7 +19,7 @@ from napari_crii.session.weights import PublishedWeights, with_digest
 from napari_crii.volume import Volume
 from napari_crii.widgets.background import Background, Failed, Gate
 from napari_crii.widgets.open_projects import OpenProjects
-from napari_crii.widgets.project_words import IN_MEMORY, project_in_words
+from napari_crii.widgets.project_words import IN_MEMORY, clock, project_in_words
 from napari_crii.widgets.sentences import as_sentence, reason_of
 from napari_crii.widgets.wish import Wish, name_reader, open_project
 
@@ -68,7 +68,12 @@ class Sitting(QObject):
         """The dock's line about the project."""
         if self.project is None:
             return IN_MEMORY
-        return project_in_words(self.project, self._saved_at)
+        return project_in_words(self.project)
+
+    @property
+    def saved(self) -> str:
+        """When the project was last written and verified, as a time of day; ``""`` without one."""
+        return "" if self.project is None or self.read_only else clock(self._saved_at)
 
     @property
     def read_only(self) -> bool:

@@ -75,6 +75,8 @@ class AssistantState:
         The status line.
     project, scan, slice, patch, learned
         One sentence each.
+    saved
+        When the project was last written, as a time of day, or ``""``.
     has_case, has_patches
         What the buttons need.
     overview
@@ -88,6 +90,7 @@ class AssistantState:
     message: str = "Choose a scan and a network, then propose."
     is_error: bool = False
     project: str = ""
+    saved: str = ""
     scan: str = ""
     slice: str = ""
     patch: str = ""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 from qtpy.QtCore import QEvent, QSize
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
+
+_DIGIT = re.compile(r"\d")
 
 
 class Words(QWidget):
     """Wrapped words; without any it takes no room.
 
     A label asks for a new layout with every new text, and each box around it does in turn: 1 ms of
-    the window's thread, with every stroke. Here only words that need other room ask.
+    the window's thread, with every stroke. Here only words that need other room ask. Digits are
+    taken to be equally wide, so that a clock that goes on is not even measured.
 
     Parameters
     ----------
@@ -30,6 +35,7 @@ class Words(QWidget):
         self.label.setObjectName(name)
         self.label.setWordWrap(True)
         self._known = (0, 0)
+        self._measured: tuple[str, str, int] | None = None
         policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
@@ -42,11 +48,13 @@ class Words(QWidget):
     def event(self, event: QEvent | None) -> bool:
         """Ask for a new layout where the label does, if it needs other room than it has."""
         if event is not None and event.type() == QEvent.Type.LayoutRequest:
-            room = self._room()
-            if room != self._known:
-                self._known = room
-                self.updateGeometry()
+            self._measure()
         return bool(super().event(event))
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Measure anew in another font or style."""
+        self._measured = None
+        super().changeEvent(event)
 
     def heightForWidth(self, width: int) -> int:
         """Return the height that the words need, in pixels."""
@@ -64,6 +72,17 @@ class Words(QWidget):
         """Give the label all the room there is."""
         self.label.setGeometry(self.rect())
         self._known = self._room()
+
+    def _measure(self) -> None:
+        """Ask for a new layout if the words need other room than they have."""
+        measured = (_DIGIT.sub("0", self.label.text()), self.label.styleSheet(), self.width())
+        if measured == self._measured:
+            return
+        self._measured = measured
+        room = self._room()
+        if room != self._known:
+            self._known = room
+            self.updateGeometry()
 
     def _room(self) -> tuple[int, int]:
         """Return the least width, and the height at the width there is."""

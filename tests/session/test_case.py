@@ -110,5 +110,6 @@ def test_a_correction_knows_who_and_what_stood_before() -> None:
     assert (correction.reader, correction.slice, correction.act) == ("r", 2, Act.DRAW)
     assert np.array_equal(correction.before.labels, proposal(2, 8).labels[3:5, 4:5])
     assert np.array_equal(correction.after.labels, drawn[3:5, 4:5])
-    assert correction is case.last_on(2)
-    assert case.last_on(0) is None
+    assert correction is case.last
+    assert correction.number == case.last_number_on(2)
+    assert case.last_number_on(0) is None

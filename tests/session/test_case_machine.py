@@ -183,6 +183,14 @@ class CaseMachine(RuleBasedStateMachine):
         assert np.array_equal(self.case.mask(include_proposals=False), expected)
 
     @invariant()
+    def the_last_corrections_are_those_of_a_walk_over_all(self) -> None:
+        walked = self.case.corrections
+        assert self.case.last is (walked[-1] if walked else None)
+        for index in range(SHAPE[0]):
+            on = [c.number for c in walked if c.slice == index]
+            assert self.case.last_number_on(index) == (on[-1] if on else None)
+
+    @invariant()
     def nothing_can_be_written_from_outside(self) -> None:
         stores = (self.case.human.labels, self.case.human.provenance, self.case.proposals.labels)
         assert not any(array.flags.writeable for array in (*stores, self.case.shown(0)))

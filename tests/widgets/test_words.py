@@ -46,6 +46,20 @@ def test_words_of_the_same_size_cost_no_layout(shown, qtbot):
     assert words.label.text() == "saved 14:32:09"
 
 
+def test_a_clock_is_not_even_measured(shown, qtbot, monkeypatch):
+    _, words = shown
+    words.show_words("saved 14:32:06")
+    qtbot.wait(5)
+    measured = []
+    room = words._room
+    monkeypatch.setattr(words, "_room", lambda: measured.append(1) or room())
+    words.show_words("saved 14:32:07")
+    qtbot.wait(5)
+    assert not measured
+    words.show_words("saved at last")
+    qtbot.waitUntil(lambda: bool(measured))
+
+
 def test_words_that_need_more_lines_get_them_and_give_them_back(shown, qtbot):
     column, words = shown
     low = words.height()
