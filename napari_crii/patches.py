@@ -86,9 +86,11 @@ def box_around(row: int, column: int, size: int, shape: tuple[int, int]) -> Box:
     return Box(top, left, min(top + size, shape[0]), min(left + size, shape[1]))
 
 
-def bounding_box(changed: NDArray[np.bool_]) -> Box:
-    """Return the smallest box that holds every True of (H, W); there is at least one."""
+def bounding_box(changed: NDArray[np.bool_]) -> Box | None:
+    """Return the smallest box that holds every True of (H, W); None: there is none."""
     rows = np.flatnonzero(changed.any(axis=1))
+    if not rows.size:
+        return None
     top, bottom = int(rows[0]), int(rows[-1]) + 1
     columns = np.flatnonzero(changed[top:bottom].any(axis=0))
     return Box(top, int(columns[0]), bottom, int(columns[-1]) + 1)

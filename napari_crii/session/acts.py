@@ -41,8 +41,7 @@ class Change:
 def taken(human: HumanMask, index: int, proposed: NDArray[np.integer]) -> Change:
     """Return the proposal (H, W) of an untouched slice as what the human starts from."""
     # Compressing what stays empty would make the first stroke on a slice wait.
-    changed: NDArray[np.bool_] = proposed != human.labels[index]
-    box = bounding_box(changed) if changed.any() else Box(0, 0, 1, 1)
+    box = bounding_box(proposed != human.labels[index]) or Box(0, 0, 1, 1)
     labels = proposed[box.slices].copy()
     provenance = np.full(labels.shape, Provenance.UNTOUCHED, dtype=np.uint8)
     return Change(Act.TAKE, index, box, SliceState(labels, provenance, SliceStatus.EDITED))
@@ -59,10 +58,10 @@ def drawn(
     if human.locked:
         locked = list(human.locked)
         changed &= ~(np.isin(shown, locked) | np.isin(labels, locked))
-    if not changed.any():
-        return None
     # A stroke is small beside its slice: all the rest happens inside its box.
     box = bounding_box(changed)
+    if box is None:
+        return None
     where = box.slices
     inside = changed[where]
     provenance = human.provenance[index][where].copy()

@@ -6,7 +6,7 @@ napari's own come without a word about where. An event only tells when to compar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,11 +61,9 @@ class DrawnSlices:
         self._strokes = strokes
         self._array = layer.data
         self._drawing_on: int | None = None
-        # Whether a stroke has just been reported that napari's history is about to announce too.
-        self._reported = False
         self._everywhere = False
         self._found = False
-        layer.mouse_drag_callbacks.insert(0, self._on_drag)
+        layer.mouse_drag_callbacks.insert(0, self._on_press)
         layer.events.paint.connect(self._on_paint)
         layer.events.data.connect(self._on_data)
 
@@ -74,8 +72,8 @@ class DrawnSlices:
         self._layer.events.paint.disconnect(self._on_paint)
         self._layer.events.labels_update.disconnect(self._on_update)
         self._layer.events.data.disconnect(self._on_data)
-        if self._on_drag in self._layer.mouse_drag_callbacks:
-            self._layer.mouse_drag_callbacks.remove(self._on_drag)
+        if self._on_press in self._layer.mouse_drag_callbacks:
+            self._layer.mouse_drag_callbacks.remove(self._on_press)
 
     def find(self, everywhere: bool = False) -> list[tuple[int, NDArray[Any]]]:
         """Return the slices (H, W) whose layer differs from the case, as the user means them.
@@ -85,7 +83,6 @@ class DrawnSlices:
         stroke has painted, where the whole array was replaced, or on request: napari's own undo
         changes hidden slices without a word.
         """
-        self._reported = False
         found = self._differing(everywhere)
         self._found = bool(found)
         if found:
@@ -123,36 +120,32 @@ class DrawnSlices:
         # The layer is empty here and the proposal stands beside it: strokes go on top.
         return np.where(drawn, drawn, self._case.proposals.labels[index]) if drawn.any() else None
 
-    def _on_drag(self, layer: Labels, event: Any) -> Generator[None, None, None]:
-        """Before a stroke, make the proposal its starting point; after it, report."""
+    def _on_press(self, layer: Labels, event: Any) -> None:
+        """Before a stroke, make the proposal its starting point, and remember where it begins.
+
+        It ends with its entry in napari's history. To follow it move by move, as callbacks of
+        napari may, would cost each of them.
+        """
         mode = str(layer.mode)
         if mode not in _PAINTING or not self._slices.on_display:
             return
+        self._layer.events.labels_update.disconnect(self._on_update)
         index = self._slices.current
         self._strokes.begun(index)
-        # The right button of the brush encircles: a stroke that goes on when it is released.
-        if mode == "paint" and event.button == 2:
-            return
-        self._drawing_on = index
-        yield
-        while event.type == "mouse_move":
-            yield
-        self._found = False
-        self._strokes.drawn()
-        self._drawing_on = None
-        self._reported = self._found
+        # Polygons, and the right button of the brush, which encircles, go on when it is released.
+        if mode != "polygon" and not (mode == "paint" and event.button == 2):
+            self._drawing_on = index
 
     def _on_paint(self, _event: object = None) -> None:
         """Report what is entered into napari's history; sometimes that precedes the voxels."""
-        if self._reported:
-            self._reported = False
-            return
-        if self._drawing_on is None:
+        found = self._drawing_on is not None and self._report()
+        self._drawing_on = None
+        if not found:
+            # Nobody's stroke, or one that was taken before it ended: look everywhere.
             self._everywhere = True
-        if not self._differing():
-            # Only from here on: hearing of every move of a brush costs each of them.
-            self._layer.events.labels_update.connect(self._on_update)
-        self._report()
+            if not self._report():
+                # Only from here on: hearing of every move of a brush would cost each of them.
+                self._layer.events.labels_update.connect(self._on_update)
 
     def _on_update(self, _event: object = None) -> None:
         self._layer.events.labels_update.disconnect(self._on_update)
@@ -162,7 +155,8 @@ class DrawnSlices:
         if self._layer.data is not self._array:
             self._report()
 
-    def _report(self) -> None:
-        """Report a change, but of a stroke in the making only its end."""
-        if self._drawing_on is None:
-            self._strokes.drawn()
+    def _report(self) -> bool:
+        """Report a change; return whether there was any."""
+        self._found = False
+        self._strokes.drawn()
+        return self._found

@@ -30,6 +30,7 @@ from napari_crii.widgets.state import LearningView
 from napari_crii.widgets.weights import Weights
 
 MODE = "learning_mode"
+_MODES = {mode.value: mode for mode in LearningMode}
 _NOTED = 3
 
 
@@ -98,9 +99,7 @@ class NetworkAtWork(QObject):
     @property
     def mode(self) -> LearningMode:
         """When it learns from accepted slices: as the project says, else as chosen here."""
-        chosen = self._sitting.chosen(MODE)
-        known = chosen in [mode.value for mode in LearningMode]
-        return LearningMode(chosen) if known else LearningMode.AUTOMATIC
+        return _MODES.get(str(self._sitting.chosen(MODE)), LearningMode.AUTOMATIC)
 
     @mode.setter
     def mode(self, mode: LearningMode) -> None:
