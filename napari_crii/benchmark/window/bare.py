@@ -8,7 +8,6 @@ import napari
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QCoreApplication
-from qtpy.QtWidgets import QApplication
 
 from napari_crii._layers import grid_arguments, image_layer
 from napari_crii.benchmark.window.event_loop import Gaps, after, gaps_until
@@ -16,7 +15,6 @@ from napari_crii.benchmark.window.hand import Hand, Latencies
 from napari_crii.volume import Volume
 
 _SETTLING_SECONDS = 0.3
-_TRIES = 5
 TITLE = "napari without the plugin"
 
 
@@ -46,20 +44,21 @@ class Answer(NamedTuple):
         Of the moves, in seconds.
     lost
         Moves that no frame showed.
-    canvas
-        Its width and height, in pixels.
+    window, canvas
+        Width and height of each, in pixels.
     """
 
     gaps: Gaps
     latencies: Latencies
     lost: int
+    window: tuple[int, int]
     canvas: tuple[int, int]
 
     @classmethod
     def of(cls, hand: Hand, gaps: Gaps) -> Answer:
         """Return what a hand, at rest again, has measured."""
-        size = (hand.canvas.width(), hand.canvas.height())
-        return cls(gaps, hand.latencies, hand.lost, size)
+        window, canvas = ((one.width(), one.height()) for one in (hand.window, hand.canvas))
+        return cls(gaps, hand.latencies, hand.lost, window, canvas)
 
 
 class BareWindow:
@@ -70,7 +69,7 @@ class BareWindow:
     volume
         The scan.
     size
-        Of the canvas, width and height in pixels.
+        Of the window, width and height in pixels.
     slices
         On which the hand draws.
     """
@@ -96,7 +95,9 @@ class BareWindow:
         mask = self._viewer.add_labels(np.zeros_like(labels), opacity=0.45, **grid)
         mask.brush_size = 8
         self._hand = Hand(self._viewer, mask, slices, np.random.default_rng(0))
-        _fit(self._hand, size)
+        gaps_until(lambda: None, after(_SETTLING_SECONDS))
+        self._hand.window.resize(*size)
+        gaps_until(lambda: None, after(_SETTLING_SECONDS))
         self._viewer.reset_view()
 
     def __call__(self, question: Question) -> Answer:
@@ -121,15 +122,3 @@ def _boxes(shape: tuple[int, ...]) -> list[NDArray[np.float64]]:
         for index in range(shape[0])
         for k in (0.5, 1.0)
     ]
-
-
-def _fit(hand: Hand, size: tuple[int, int]) -> None:
-    """Make the window so large that its canvas is of this size."""
-    window, canvas = hand.window, hand.canvas
-    for _ in range(_TRIES):
-        gaps_until(lambda: None, after(_SETTLING_SECONDS))
-        missing = size[0] - canvas.width(), size[1] - canvas.height()
-        if missing == (0, 0):
-            return
-        window.resize(window.width() + missing[0], window.height() + missing[1])
-        QApplication.processEvents()

@@ -61,10 +61,11 @@ def window_latency(
     take the new weights up, propose anew, while a hand paints and scrolls. Then rounds, by turns
     with and without what disturbs: see `Rounds`.
 
-    Bare is napari without the plugin, in a process of its own, with a canvas of the same size, the
-    same scan, and a mask; beside them as many layers of the same kinds as the plugin shows. So
-    the ratio tells what the plugin's work and its network cost, not what layers cost;
-    ``…_over_two_layers`` is the same over a window with the scan and the mask alone.
+    Bare is napari without the plugin, in a process of its own, in a window of the same size (our
+    dock takes its room from the canvas), with the same scan, a mask, and as many layers of the same
+    kinds beside them as the plugin shows. So the ratio tells what the plugin's work and its network
+    cost, not what layers cost; ``…_over_two_layers`` is the same over a window with the scan and
+    the mask alone.
 
     Returns
     -------
@@ -133,7 +134,7 @@ def _window_rounds(
     rounds: Rounds, hand: Hand, task: DemoTask, count: int, told: Callable[[], None]
 ) -> tuple[Found, Found]:
     """Paint and propose, with and without what disturbs."""
-    size = (hand.canvas.width(), hand.canvas.height())
+    size = (hand.window.width(), hand.window.height())
     bare = Partner(BareWindow, task.volume, size, hand.slices)
     with closing(bare):
         paint = rounds.paint(bare, count, told)

@@ -217,6 +217,7 @@ def paint_report(found: Found) -> dict[str, Any]:
         "lost_frames": {
             name: sum(a.lost for a in answers) for name, answers in found.answers.items()
         },
+        "window": {name: list(answers[0].window) for name, answers in found.answers.items()},
         "canvas": {name: list(answers[0].canvas) for name, answers in found.answers.items()},
     }
 
