@@ -9,10 +9,11 @@ import typer
 
 from napari_crii.cli._output import JsonOption, note, write_json
 from napari_crii.cli.project_review import Folder, ReadingOption, agree, sign
-from napari_crii.errors import ProjectError
+from napari_crii.errors import CriiError, ProjectError
 
 if TYPE_CHECKING:
     from napari_crii.classes import LabelClass
+    from napari_crii.session.project import Project
 
 app = typer.Typer(
     name="project",
@@ -70,14 +71,26 @@ def add(
     added: list[dict[str, Any]] = []
     with Project.open(folder) as project:
         for path in files:
-            if path.suffix == ".safetensors":
-                added.append({"file": str(path), "checkpoint": project.weights.add(path)})
-                continue
-            record = project.add_scan(path, name, patient, copy)
-            side = {"patient": record.patient, "validation": record.validation}
-            added.append({"file": str(path), "case": record.name, **side})
-    lines = [f"{one['file']}: {one.get('case') or one['checkpoint'][:16]}" for one in added]
-    _tell({"added": added}, "\n".join(lines), as_json)
+            try:
+                added.append(_add_one(project, path, name, patient, copy))
+            except CriiError:
+                for one in added:
+                    note(f"Added before that: {_added_in_words(one)}")
+                raise
+    _tell({"added": added}, "\n".join(map(_added_in_words, added)), as_json)
+
+
+def _add_one(project: Project, path: Path, name: str, patient: str, copy: bool) -> dict[str, Any]:
+    """Add a scan or weights, and say what became of them."""
+    if path.suffix == ".safetensors":
+        return {"file": str(path), "checkpoint": project.weights.add(path)}
+    record = project.add_scan(path, name, patient, copy)
+    side = {"patient": record.patient, "validation": record.validation}
+    return {"file": str(path), "case": record.name, **side}
+
+
+def _added_in_words(one: dict[str, Any]) -> str:
+    return f"{one['file']}: {one.get('case') or one['checkpoint'][:16]}"
 
 
 @app.command(epilog="Example: napari-crii project status hearts")
@@ -184,6 +197,8 @@ def import_mask(
         if foreign:
             raise ProjectError(f"{mask} holds label {foreign[0]}, which is no class of the project")
         taken = [i for i in range(len(slices)) if every_slice or slices[i].any()]
+        if not taken:
+            raise ProjectError(f"{mask} is empty: no slice of it holds a label")
         opened.seed_slices({index: slices[index] for index in taken})
     _tell({"case": case, "slices": taken}, f"Took {len(taken)} slices into {case}.", as_json)
 

@@ -7,7 +7,8 @@ import filecmp
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from napari_crii.errors import WriteError
@@ -24,6 +25,7 @@ _IN_WORDS = {
     errno.EISDIR: "a folder of that name exists",
     errno.ENAMETOOLONG: "the name is too long",
 }
+_UNFINISHED = ".unfinished"
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 
 
@@ -84,6 +86,46 @@ def copy_file(source: Path, path: str | Path) -> None:
             raise WriteError("it did not read back the same")
 
     atomic_write(path, lambda target: _copy(source, target), verify)
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Give a folder to fill; what is in it comes to stand in `folder` when all of it is there.
+
+    What an attempt left that was killed is removed.
+
+    Parameters
+    ----------
+    folder
+        Empty but for such an attempt, or not there yet.
+
+    Raises
+    ------
+    WriteError
+        If a folder cannot be made.
+    """
+    is_new, partial = not folder.exists(), folder / _UNFINISHED
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+    except OSError as error:
+        raise WriteError(f"{folder} cannot be made: {in_words(error)}") from error
+    try:
+        yield partial
+        for made in sorted(partial.iterdir()):
+            made.replace(folder / made.name)
+        partial.rmdir()
+    except BaseException:
+        shutil.rmtree(folder if is_new else partial, ignore_errors=True)
+        raise
+
+
+def holds_anything(folder: Path) -> bool:
+    """Whether something is there that `whole_folder` must not fill."""
+    if not folder.is_dir():
+        return folder.exists()
+    return any(entry.name != _UNFINISHED for entry in folder.iterdir())
 
 
 def remove_durably(path: Path) -> None:

@@ -153,7 +153,7 @@ def _difference(path: str | Path, mask: Volume, like: Volume) -> str:
         fault = f"{path} lies up to {distance:.3g} mm away from the scan's grid"
     if mask.is_image or like.is_image:
         return fault
-    return f"{fault}: read_mask(..., resample=True) brings it there"
+    return f"{fault}: resample it onto that grid first"
 
 
 def _holds_instances(labels: NDArray[np.unsignedinteger]) -> bool:

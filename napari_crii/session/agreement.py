@@ -22,7 +22,7 @@ class Agreement:
     Attributes
     ----------
     readers
-        Who read first and second.
+        Who read first and second; where no reader was named, who signed.
     scores
         Dice, NSD and HD95 by class.
     differing
@@ -62,8 +62,12 @@ def agreement(project: Project, record: CaseRecord, spacing: Sequence[float]) ->
         raise ProjectError(f"{record.name}: the first reading is not signed")
     masks = first.human.labels, second.human.labels
     classes = [c.id for c in project.records.classes]
+    readers = project.records.readers
     return Agreement(
-        (first.notes.signature.by, second.notes.signature.by),
+        (
+            readers.get(record.reading(1)) or first.notes.signature.by,
+            readers.get(record.reading(2)) or second.notes.signature.by,
+        ),
         evaluate(*masks, spacing, classes),
         np.asarray(masks[0] != masks[1]),
         staple(masks, classes),

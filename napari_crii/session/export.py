@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from napari_crii.errors import ProjectError, WriteError
 from napari_crii.io import write_map, write_mask
-from napari_crii.io.atomic import write_text
+from napari_crii.io.atomic import holds_anything, whole_folder, write_text
 from napari_crii.session.correction import SliceStatus
 from napari_crii.session.project import Project
 from napari_crii.session.reading import Reading
@@ -69,7 +69,7 @@ def export(
     project
         Whose masks.
     folder
-        A new or empty folder.
+        A new or empty folder; where anything fails, it stays so.
     layout
         What is written, and where.
     cases
@@ -85,17 +85,19 @@ def export(
     WriteError
         If a file cannot be written and verified.
     """
-    records = [project.record_of(name) for name in cases or project.records.cases]
-    if folder.exists() and any(folder.iterdir()):
+    named = dict.fromkeys(cases or project.records.cases)
+    records = [project.record_of(name) for name in named]
+    if holds_anything(folder):
         raise ProjectError(f"{folder} is not empty: choose a new folder for the export")
     works = {record.name: project.restored(record) for record in records}
     wanted = [r for r in records if unfinished or is_finished(works[r.name])]
     if not wanted:
         raise ProjectError(f"{project.folder} holds no case that is finished: nothing to export")
-    writer = _Writer(project, folder, layout)
-    for record in wanted:
-        writer.case(record, works[record.name])
-    writer.end(wanted)
+    with whole_folder(folder) as place:
+        writer = _Writer(project, place, layout)
+        for record in wanted:
+            writer.case(record, works[record.name])
+        writer.end(wanted)
     names = [record.name for record in wanted]
     left_out = tuple(record.name for record in records if record.name not in names)
     return Exported(tuple(writer.files), tuple(names), left_out)

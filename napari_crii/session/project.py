@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from napari_crii.classes import LabelClass
-from napari_crii.errors import JournalError, ProjectError, ReadOnlyError
+from napari_crii.errors import CriiError, JournalError, ProjectError, ReadOnlyError
 from napari_crii.io import read_scan
 from napari_crii.session.case import Case
 from napari_crii.session.entries import Entry, entry_of, event_of, make_entry
@@ -131,7 +131,7 @@ class Project:
     ) -> CaseRecord:
         """Enter a scan as a case; its side of the split is fixed from here on.
 
-        A scan whose case has lost its file is found again by this.
+        A scan whose case has lost its file is found again by this. What fails leaves no case.
 
         Parameters
         ----------
@@ -155,11 +155,20 @@ class Project:
         self._require_writable()
         volume = read_scan(path)
         known = self.records.by_digest(volume.digest)
-        lost = known is not None and not self.scans.is_there(known.name)
-        record = known if known is not None and lost else self.enter(volume, name, patient)
-        if copy:
-            path = self.scans.copy_in(record.name, path)
-        self.scans.put(record.name, path)
+        if known is not None and not self.scans.holds(known):
+            record = _found_again(known, name, patient)
+        else:
+            record = self._new_record(volume, name, patient)
+        # The journal comes last: what fails before it leaves no case behind.
+        place = self.scans.copy_in(record, path) if copy else path
+        try:
+            self.scans.put(record.name, place)
+        except CriiError:
+            if copy:
+                self.scans.remove_copy(place)
+            raise
+        if record is not known:
+            self._record(make_entry("case", "", asdict(record)))
         return record
 
     def enter(
@@ -167,6 +176,14 @@ class Project:
     ) -> CaseRecord:
         """Enter a scan that is in memory as a case, as `add_scan`; `trains`: for certain."""
         self._require_writable()
+        record = self._new_record(volume, name, patient, trains=trains)
+        self._record(make_entry("case", "", asdict(record)))
+        return record
+
+    def _new_record(
+        self, volume: Volume, name: str, patient: str, *, trains: bool = False
+    ) -> CaseRecord:
+        """Return what is to be recorded of a scan that becomes a case."""
         known = self.records.by_digest(volume.digest)
         if known is not None:
             raise ProjectError(f"this scan is in the project already, as {known.name}")
@@ -178,9 +195,7 @@ class Project:
             raise ProjectError(f"there is a case {name} in the project already")
         shape = volume.slices().shape[:3]
         validates = self.records.validates(patient) and not trains
-        record = CaseRecord(name, patient, volume.digest, (*shape,), validates)
-        self._record(make_entry("case", "", asdict(record)))
-        return record
+        return CaseRecord(name, patient, volume.digest, (*shape,), validates)
 
     def open_case(self, name: str) -> Case:
         """Read the scan of a case and bring its work back, from then on under the journal.
@@ -273,9 +288,18 @@ class Project:
         for case in self.session.cases.values():
             case.read_only = self.read_only
 
+    def require_other_reader(self, record: CaseRecord, reader: str, reading: int) -> None:
+        """Raise `ProjectError` if who reads a case for the second time was its first reader."""
+        first = self.records.readers.get(record.reading(1))
+        if reading == 2 and reader and reader == first:
+            raise ProjectError(
+                f"{record.name} was read by {first} first: its second reading is somebody else's"
+            )
+
     def _make(self, volume: Volume) -> Case:
         """Make the case of a scan from what the journal says; a new scan is entered."""
         record = self.records.by_digest(volume.digest) or self.enter(volume)
+        self.require_other_reader(record, self.reader, self.reading)
         case = Case(volume, self.session.label_count, self.reader)
         self.journal.wait()
         self._replay(case.work, record, self.reading)
@@ -294,7 +318,7 @@ class Project:
                 case.lock(self.locked)
 
     def _note_reader(self, key: str) -> None:
-        if self.records.readers.get(key) != self.reader:
+        if self.reader and self.records.readers.get(key) != self.reader:
             self._record(make_entry("reading", "", {"reading": key, "reader": self.reader}))
 
     def append(self, key: str, events: Sequence[CaseEvent]) -> None:
@@ -323,3 +347,13 @@ class Project:
     def _require_writable(self) -> None:
         if self.read_only:
             raise ReadOnlyError(self.read_only)
+
+
+def _found_again(known: CaseRecord, name: str, patient: str) -> CaseRecord:
+    """Return the case whose scan was lost; it keeps its names."""
+    if name not in ("", known.name) or patient not in ("", known.patient):
+        raise ProjectError(
+            f"this scan is in the project already, as {known.name} of {known.patient}: name it so, "
+            "or leave both names out"
+        )
+    return known

@@ -47,11 +47,6 @@ class ProjectWeights:
         return tuple(replace(one, path=self._path(one.digest)) for one in self._records.weights)
 
     @property
-    def paths(self) -> list[Path]:
-        """Where they lie, oldest first."""
-        return [self._path(one.digest) for one in self._records.weights]
-
-    @property
     def in_use(self) -> str:
         """Digest of those in use: the newest, until others are chosen; or ``""``."""
         return self._records.weights.in_use

@@ -9,11 +9,12 @@ from functools import partial
 from typing import Any
 
 from napari_crii.checkpoint_info import read_checkpoint_info
-from napari_crii.errors import CriiError
+from napari_crii.errors import CriiError, ProjectError
 from napari_crii.session.progress import case_progress, slice_progress
 from napari_crii.session.project import Project
 from napari_crii.session.records import CaseRecord
 from napari_crii.session.sidecar import edits, moment
+from napari_crii.session.signing import mask_digest
 from napari_crii.session.weights import PublishedWeights
 
 
@@ -42,8 +43,8 @@ def problems(project: Project) -> list[str]:
     records = project.records.cases.values()
     checks: list[Callable[[], object]] = [
         *(partial(project.scans.read, record) for record in records),
-        *(partial(project.restored, record) for record in records),
-        *(partial(read_checkpoint_info, path) for path in project.weights.paths),
+        *(partial(_check_work, project, record) for record in records),
+        *(partial(_check_weights, one) for one in project.weights.all),
     ]
     found = []
     for check in checks:
@@ -52,6 +53,20 @@ def problems(project: Project) -> list[str]:
         except CriiError as error:
             found.append(str(error))
     return found
+
+
+def _check_work(project: Project, record: CaseRecord) -> None:
+    """Replay a case; a signature must stand under the mask that was signed."""
+    work = project.restored(record)
+    signed = work.notes.signature
+    if signed is not None and signed.digest != mask_digest(work):
+        raise ProjectError(f"{record.name} is not as {signed.by} signed it")
+
+
+def _check_weights(one: PublishedWeights) -> None:
+    assert one.path is not None
+    if read_checkpoint_info(one.path).digest != one.digest:
+        raise ProjectError(f"{one.path} does not hold the weights that were added under that name")
 
 
 def _weights(weights: PublishedWeights, in_use: str) -> dict[str, Any]:

@@ -7,13 +7,14 @@ import os
 import shutil
 from pathlib import Path
 
-from napari_crii.errors import ProjectError
+from napari_crii.errors import CriiError, ProjectError
 from napari_crii.io import read_scan
 from napari_crii.io.atomic import write_text
 from napari_crii.session.records import CaseRecord
 from napari_crii.volume import Volume
 
 CARD = "scans.json"
+_UNFINISHED = ".unfinished"
 
 
 class ScanFiles:
@@ -33,6 +34,14 @@ class ScanFiles:
         path = self.path_of(case)
         return path is not None and path.exists()
 
+    def holds(self, record: CaseRecord) -> bool:
+        """Whether the scan of a case lies where it should, and is the one that was entered."""
+        try:
+            self.read(record)
+        except CriiError:
+            return False
+        return True
+
     def put(self, case: str, path: Path) -> None:
         """Remember where the scan of a case lies.
 
@@ -48,33 +57,45 @@ class ScanFiles:
         card = json.dumps({**self._read(), case: text}, indent=2, sort_keys=True)
         write_text(self._folder / CARD, card)
 
-    def copy_in(self, case: str, path: Path) -> Path:
-        """Copy a scan, file or folder, into the project, and return where it lies now.
+    def copy_in(self, record: CaseRecord, path: Path) -> Path:
+        """Copy the scan of a case, file or folder, into the project; return where it lies now.
 
         Raises
         ------
         ProjectError
-            If something of that name is there already, or the scan cannot be copied.
+            If something of that name is there already, the scan cannot be copied, or the copy
+            alone is not the scan, because other files belong to it.
         """
         suffixes = "" if path.is_dir() else "".join(path.suffixes[-2:])
-        target = self._folder / "scans" / f"{case}{suffixes}"
-        partial = target.with_name(f".{target.name}.part")
+        target = self._folder / "scans" / f"{record.name}{suffixes}"
         if target.exists():
             raise ProjectError(f"{target} exists already")
+        partial = target.with_name(f"{_UNFINISHED}{suffixes}")
         try:
             target.parent.mkdir(exist_ok=True)
+            self.remove_copy(partial)
             if path.is_dir():
                 shutil.copytree(path, partial)
             else:
                 shutil.copyfile(path, partial)
+            if not _is_scan(partial, record.digest):
+                raise ProjectError(
+                    f"{path} was not copied into the project: it is no scan without other files "
+                    "that lie beside it; copy their folder, or leave the scan where it is"
+                )
             partial.replace(target)
         except (OSError, shutil.Error) as error:
-            if partial.is_dir():
-                shutil.rmtree(partial, ignore_errors=True)
-            else:
-                partial.unlink(missing_ok=True)
             raise ProjectError(f"{path} was not copied into the project: {error}") from error
+        finally:
+            self.remove_copy(partial)
         return target
+
+    def remove_copy(self, path: Path) -> None:
+        """Remove what was copied in, file or folder, where it is there."""
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
     def read(self, record: CaseRecord) -> Volume:
         """Read the scan of a case, and make sure that it is the one that was entered.
@@ -104,3 +125,11 @@ class ScanFiles:
             return {str(case): str(text) for case, text in card.items()}
         except (OSError, ValueError, AttributeError) as error:
             raise ProjectError(f"{path} is damaged: remove it and add the scans again") from error
+
+
+def _is_scan(path: Path, digest: str) -> bool:
+    """Whether a scan of this digest can be read there."""
+    try:
+        return read_scan(path).digest == digest
+    except CriiError:
+        return False

@@ -23,7 +23,8 @@ def provenance_of(record: CaseRecord, records: Records, work: Reading) -> dict[s
     """Return the provenance of a case's human mask, ready for JSON; no path, no note.
 
     Slices count from 0 along the scan's slice axis. `machine_only_share` is the share of the
-    mask's foreground that the network proposed and nobody confirmed.
+    mask's foreground that the network proposed and nobody confirmed. `never_looked_at` is as it
+    stands now; that of the signature is what was so when it was given.
     """
     corrections = work.history.corrections
     return {
@@ -95,4 +96,9 @@ def _box(correction: Correction) -> list[int]:
 def _signature(signed: Signed | None) -> dict[str, Any] | None:
     if signed is None:
         return None
-    return {"by": signed.by, "at": moment(signed.at), "mask_sha256": signed.digest}
+    return {
+        "by": signed.by,
+        "at": moment(signed.at),
+        "mask_sha256": signed.digest,
+        "never_looked_at": list(signed.unseen),
+    }

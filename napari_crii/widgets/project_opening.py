@@ -157,8 +157,19 @@ class ProjectOpening(QObject):
         if not reader:
             self._controller.say("Nothing was changed: no name was given.")
             return
+        record = self._record_on_display(project)
+        if reading == 2 and record is not None:
+            try:
+                project.require_other_reader(record, reader, reading)
+            except ProjectError as error:
+                self._controller.say(as_sentence(str(error)), True)
+                return
         self._controller.use_project(None)
         self._controller.sitting.open(Wish(project.folder, reader, (), reading), self._on_project)
+
+    def _record_on_display(self, project: Project) -> CaseRecord | None:
+        case = self._controller.case
+        return None if case is None else project.records.by_digest(case.volume.digest)
 
     def _read(self, project: Project, record: CaseRecord, words: str) -> None:
         """Read the scan of a case off the window's thread, then put it on display."""

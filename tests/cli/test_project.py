@@ -75,6 +75,11 @@ def test_what_a_user_can_get_wrong_is_one_sentence(
     labels, geometry = read_mask(label)
     write_mask(wrong, labels + 7, geometry)
     assert "no class of the project" in refused("project", "import", folder, "one", wrong)
+    write_mask(wrong, labels * 0, geometry)
+    assert "is empty" in refused("project", "import", folder, "one", wrong)
+    write_mask(wrong, labels[:4], geometry)
+    assert "resample it" in refused("project", "import", folder, "one", wrong)
+    assert "not empty" in refused("project", "export", folder, wrong, "--unfinished")
     assert run("project").exit_code == 2
 
 
@@ -141,3 +146,26 @@ def test_two_readers_are_compared_once_both_have_signed(
         "project", "agree", folder, "one", "--maps", tmp_path / "maps"
     )
     assert "a name" in refused("project", "sign", folder, "one", "--by", " ")
+
+
+def test_what_was_added_before_a_scan_that_is_none_is_told(
+    run, as_json, folder: Path, phantom_folder: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.nii.gz"
+    broken.write_text("no scan")
+    label = phantom_folder / "labels" / "one.nii.gz"
+    result = run("project", "add", folder, label, broken)
+    assert result.exit_code == 2
+    assert "Added before that" in result.stderr
+    assert "case-" in result.stderr
+    assert len(as_json("project", "status", folder)["cases"]) == 2
+
+
+def test_who_signs_is_not_taken_for_who_read(
+    run, as_json, folder: Path, phantom_folder: Path
+) -> None:
+    label = phantom_folder / "labels" / "one.nii.gz"
+    run("project", "import", folder, "one", label, "--reader", "annotator")
+    run("project", "sign", folder, "one", "--by", "chief")
+    (case,) = as_json("project", "status", folder)["cases"]
+    assert (case["reader"], case["signed_by"]) == ("annotator", "chief")

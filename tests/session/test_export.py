@@ -206,3 +206,43 @@ def test_a_scan_of_one_image_is_exported_as_png(tmp_path: Path) -> None:
     mask, _ = read_mask(tmp_path / "out" / "c.png")
     assert np.array_equal(mask[0], labels)
     assert isinstance(case.volume, Volume)
+
+
+@pytest.mark.parametrize("layout", list(Layout))
+def test_an_export_stands_whole_or_not_at_all(
+    project: Project, tmp_path: Path, layout: Layout
+) -> None:
+    second = project.scans.path_of("second")
+    assert second is not None
+    away = second.rename(second.with_name("away"))
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for folder in (tmp_path / "new" / "out", empty):
+        with pytest.raises(ProjectError, match="scan of second"):
+            export(project, folder, layout)
+    assert not (tmp_path / "new" / "out").exists()
+    assert not list(empty.iterdir())
+    away.rename(second)
+    # What a killed attempt left is no hindrance.
+    (empty / ".unfinished").mkdir()
+    (empty / ".unfinished" / "first.nii.gz").write_text("half")
+    done = export(project, empty, layout)
+    found = {str(p.relative_to(empty)) for p in empty.rglob("*") if p.is_file()}
+    assert found == set(done.files)
+
+
+def test_a_case_that_is_named_twice_is_one_case(project: Project, tmp_path: Path) -> None:
+    done = export(project, tmp_path / "out", Layout.NNUNET, ["first", "first"])
+    assert done.cases == ("first",)
+    assert json.loads((tmp_path / "out" / "dataset.json").read_text())["numTraining"] == 1
+
+
+def test_a_signature_keeps_what_was_not_looked_at_when_it_was_given(
+    project: Project, tmp_path: Path
+) -> None:
+    project.open_case("second").look([2], 5.0)
+    project.wait()
+    export(project, tmp_path / "out", cases=["second"])
+    facts = json.loads((tmp_path / "out" / "second.json").read_text())
+    assert facts["never_looked_at"] == []
+    assert facts["signed"]["never_looked_at"] == [2]

@@ -7,12 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
+from napari_crii.checkpoint import save_checkpoint
 from napari_crii.classes import LabelClass, numbered_classes
 from napari_crii.errors import ProjectError, ReadOnlyError
-from napari_crii.io import write_mask
+from napari_crii.io import write_map, write_mask
 from napari_crii.session import SliceStatus
+from napari_crii.session.events import Signed
 from napari_crii.session.project import Project
+from napari_crii.session.report import problems
+from napari_crii.session.signing import sign_off
+from tests.factories import small_checkpoint
 from tests.session.projects import (
     SHAPE,
     new_project,
@@ -150,3 +156,98 @@ def test_after_closing_nothing_can_be_changed(folder: Path) -> None:
             act()
     assert np.array_equal(case.human.labels, before)
     assert case.status(1) is SliceStatus.UNTOUCHED
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    """Return three scans on the disk, the first of them a header with its data beside it."""
+    paths = [tmp_path / name for name in ("one.mhd", "two.nii.gz", "three.nii.gz")]
+    for seed, path in enumerate(paths):
+        volume = scan(seed)
+        if path.suffix == ".mhd":
+            sitk.WriteImage(sitk.GetImageFromArray(volume.array), path)
+        else:
+            write_map(path, volume.array, volume.geometry)
+    return paths
+
+
+def test_a_scan_of_several_files_is_not_copied_by_one_of_them(
+    folder: Path, files: list[Path]
+) -> None:
+    with opened(folder) as project:
+        with pytest.raises(ProjectError, match="other files"):
+            project.add_scan(files[0], "one", copy=True)
+        assert not project.records.cases
+        assert not list((folder / "scans").iterdir())
+        project.add_scan(files[0], "one")
+        assert project.open_case("one").shape == SHAPE
+
+
+def test_what_fails_while_a_scan_is_added_leaves_no_case(folder: Path, files: list[Path]) -> None:
+    (folder / "scans").mkdir()
+    (folder / "scans" / "two.nii.gz").write_text("mine")
+    with opened(folder) as project:
+        number = project.wait().number
+        with pytest.raises(ProjectError, match="exists already"):
+            project.add_scan(files[1], "two", copy=True)
+        (folder / "scans.json").write_text("{")
+        for copy in (False, True):
+            with pytest.raises(ProjectError, match="is damaged"):
+                project.add_scan(files[2], "three", "p", copy)
+        assert not project.records.cases
+        assert project.wait().number == number
+    assert [p.name for p in (folder / "scans").iterdir()] == ["two.nii.gz"]
+    assert (folder / "scans" / "two.nii.gz").read_text() == "mine"
+
+
+def test_a_scan_in_whose_place_another_lies_is_found_again(folder: Path, files: list[Path]) -> None:
+    with opened(folder) as project:
+        project.add_scan(files[1], "two", "p2")
+        kept = files[1].rename(files[1].with_name("kept.nii.gz"))
+        files[2].rename(files[1])
+        with pytest.raises(ProjectError, match="is not the scan"):
+            project.open_case("two")
+        with pytest.raises(ProjectError, match="as two of p2"):
+            project.add_scan(kept, "other")
+        assert project.add_scan(kept, "two").patient == "p2"
+        assert project.open_case("two").shape == SHAPE
+        assert list(project.records.cases) == ["two"]
+
+
+def test_nobody_reads_a_case_twice(folder: Path) -> None:
+    with opened(folder, "A") as project:
+        stroke(project.session.open(scan()), 0, 3, 3)
+        project.session.open(scan(1))
+    with opened(folder) as project:
+        project.session.open(scan(1))
+    with (
+        Project.open(folder, "A", reading=2) as project,
+        pytest.raises(ProjectError, match="was read by A first"),
+    ):
+        project.session.open(scan())
+    with Project.open(folder, "B", reading=2) as project:
+        assert not project.session.open(scan()).corrections
+    with Project.open(folder, reading=1) as project:
+        project.session.open(scan())
+        readers = project.records.readers.values()
+    # Who opens a project without a name takes nobody's place.
+    assert sorted(readers) == ["A", "B", "r"]
+
+
+def test_verifying_compares_signatures_and_weights(folder: Path, tmp_path: Path) -> None:
+    for seed in range(2):
+        save_checkpoint(tmp_path / f"{seed}.safetensors", small_checkpoint(classes=3, seed=seed))
+    with opened(folder) as project:
+        case = project.enter(scan()).name
+        sign_off(project.session.open(scan()), "Dr. R")
+        project.weights.add(tmp_path / "0.safetensors")
+        project.wait()
+        intact = [one for one in problems(project) if "unknown place" not in one]
+        assert intact == []
+        project.session.open(scan()).note(Signed("Dr. S", 0.0, "0" * 64, ()))
+        project.wait()
+        (weights,) = (folder / "checkpoints").iterdir()
+        weights.write_bytes((tmp_path / "1.safetensors").read_bytes())
+        found = " ".join(problems(project))
+    assert f"{case} is not as Dr. S signed it" in found
+    assert "does not hold the weights" in found
