@@ -82,6 +82,7 @@ class CriiAssistant(QWidget):
             self.destroyed.connect(part.close)
         self._on_layers()
         self._render()
+        self.projects.look_for_left(self.project_row.offer)
 
     def task(self) -> Task:
         """Return what the user chose.
@@ -147,7 +148,7 @@ class CriiAssistant(QWidget):
 
     def _build(self) -> None:
         controller, form = self.controller, self.task_form
-        self.project_row = ProjectRow(self._open_project)
+        self.project_row = ProjectRow(self._open_project, self.projects.open)
         scan = ScanGroup(form, self._open_file, self._open_directory)
         propose = ProposeGroup(self.propose, self.begin, controller.cancel_proposals)
         self.slice_group = SliceGroup(controller, form, self.import_mask)

@@ -7,6 +7,7 @@ controller's state. What needs a dialog is handed in by the dock.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QWidget
 
@@ -22,6 +23,7 @@ from napari_crii.widgets.controller import AssistantController
 from napari_crii.widgets.forms import SaveForm, TaskForm
 from napari_crii.widgets.keymap import shown_key
 from napari_crii.widgets.patches_layer import REASON_COLORS
+from napari_crii.widgets.project_words import IN_MEMORY
 from napari_crii.widgets.state import AssistantState
 from napari_crii.widgets.words import Words
 
@@ -37,22 +39,46 @@ Act = Callable[[], None]
 
 
 class ProjectRow:
-    """The project, and where the work is kept."""
+    """The project, and where the work is kept; after a crash, the way back to it.
 
-    def __init__(self, choose: Act) -> None:
+    Parameters
+    ----------
+    choose
+        Asks for a project.
+    go_on
+        Opens the project that a crash left.
+    """
+
+    def __init__(self, choose: Act, go_on: Callable[[Path], None]) -> None:
+        self._left: Path | None = None
+        self._go_on = go_on
         self.choose = button(
             "Project...",
             "Choose a project's folder, or an empty folder for a new one: all you do is kept there",
             choose,
         )
+        self.back = button("", "Open it: everything that was saved is there", self._on_back)
+        self.back.hide()
         self._words = Words(name="crii_project")
-        self.box = row(self.choose, self._words)
+        self.box = row(self.choose, self.back, self._words)
         layout = self.box.layout()
         assert isinstance(layout, QHBoxLayout)
-        layout.setStretch(1, 1)
+        layout.setStretch(2, 1)
+
+    def offer(self, left: Path) -> None:
+        """Offer to go on with a project whose last sitting ended without closing it."""
+        self._left = left
+        self.back.setText(f"Go on with {left.name}")
+        self.back.show()
+
+    def _on_back(self) -> None:
+        if self._left is not None:
+            self._go_on(self._left)
 
     def render(self, state: AssistantState) -> None:
         """Show the project's line."""
+        if state.project != IN_MEMORY:
+            self.back.hide()
         self._words.show_words(state.project + (f": saved {state.saved}" if state.saved else ""))
 
 

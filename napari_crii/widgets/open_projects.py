@@ -11,6 +11,7 @@ import threading
 
 from napari_crii.errors import CriiError
 from napari_crii.session.project import Project
+from napari_crii.widgets.unclosed import forget, remember
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +32,8 @@ class OpenProjects:
                 self._open.add(project)
         if closed:
             project.close()
+        elif not project.read_only:
+            remember(project.folder)
         return project
 
     def close(self, project: Project) -> None:
@@ -43,7 +46,10 @@ class OpenProjects:
         """
         with self._lock:
             self._open.discard(project)
+        may_write = not project.read_only
         project.close()
+        if may_write:
+            forget(project.folder)
 
     def close_all(self) -> None:
         """Close every project, and each that is ready later; what cannot be saved is logged."""

@@ -16,9 +16,10 @@ from napari_crii.session.records import CaseRecord
 from napari_crii.widgets import _questions
 from napari_crii.widgets.controller import AssistantController
 from napari_crii.widgets.forms import TaskForm
-from napari_crii.widgets.project_words import opened_in_words
+from napari_crii.widgets.project_words import left_in_words, opened_in_words
 from napari_crii.widgets.sentences import as_sentence, reason_of
 from napari_crii.widgets.sitting import LAST_CASE
+from napari_crii.widgets.unclosed import left_open
 from napari_crii.widgets.weights import weights_to_open_with
 from napari_crii.widgets.wish import READER, Wish, is_project, name_reader
 
@@ -78,6 +79,16 @@ class ProjectOpening(QObject):
             sitting.save_as(wish, self._on_saved)
         else:
             sitting.open(wish, self._on_project)
+
+    def look_for_left(self, offer: Callable[[Path], None]) -> None:
+        """Find the project that a crash left, off the window's thread; offer it, and say so."""
+
+        def found(left: Path | None) -> None:
+            if left is not None and self._controller.sitting.project is None:
+                offer(left)
+                self._controller.say(left_in_words(left))
+
+        self._controller.sitting.run(left_open, found)
 
     @property
     def _in_memory(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from napari_crii.session.project import Project
 from napari_crii.widgets.sentences import as_sentence
@@ -27,6 +28,14 @@ def opened_in_words(project: Project) -> str:
         until = clock(project.saved.at)
         return f"The last sitting ended without closing; everything up to {until} is here."
     return f"Project {project.folder.name} is open."
+
+
+def left_in_words(folder: Path) -> str:
+    """Say that the window of a project went without closing it."""
+    return (
+        f"The last sitting with project {folder.name} ended without closing. "
+        f"Press 'Go on with {folder.name}' to find everything that was saved."
+    )
 
 
 def clock(at: float) -> str:

@@ -186,7 +186,7 @@ def _reopened(path: Path, acknowledged: int, first: str) -> str:
     """Open the project as the next window does, and propose a slice."""
     with Project.open(path) as project:
         kept = project.journal.saved.number
-        weights = project.weights.paths
+        weights = [one.path for one in project.weights.all]
     if kept < acknowledged:
         return f"entry {acknowledged} was acknowledged, {kept} entries were kept"
     used = weights[-1] if weights else path.with_name("first.safetensors")

@@ -69,7 +69,7 @@ class Window:
         saved = Listener(saved=lambda told: say("saved", number=told.number))
         self.project = Project.open(folder / "p", listener=saved)
         self._case = self.project.session.open(scan())
-        kept = self.project.weights.paths
+        kept = [one.path for one in self.project.weights.all]
         self._weights = kept[-1] if kept else folder / "first.safetensors"
         self._engine = EngineClient(lambda m: self._arrived.put((0, m)), _start)
         self._engine.use_checkpoint(self._weights)

@@ -28,6 +28,12 @@ PATIENCE_MS = 60_000
 CLASSES = numbered_classes(["class 1", "class 2"])
 
 
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what windows remember of open projects away from the user's own."""
+    monkeypatch.setenv("NAPARI_CRII_STATE", str(tmp_path_factory.mktemp("state")))
+
+
 @pytest.fixture(scope="session")
 def phantom() -> Volume:
     return make_phantom((6, 40, 50))[0]

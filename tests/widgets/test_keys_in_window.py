@@ -139,3 +139,44 @@ def alive(timer) -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def painted(window):
+    """Paint two strokes with the mouse on slice 2; return what stood after the first one."""
+    window.show(2)
+    window.activate("Human mask", "paint").selected_label = 2
+    window.stroke((30, 10), (30, 16))
+    first = window.data("Human mask")[2].copy()
+    window.stroke((34, 10), (34, 16))
+    assert (window.data("Human mask")[2] != first).any()
+    return first
+
+
+def test_ctrl_z_undoes_strokes_after_the_layer_was_renamed(window, keys):
+    first = painted(window)
+    window.viewer.layers["Human mask"].name = "mine"
+    window.show(4)
+    window.key(*keys["undo"])
+    assert window.slice == 2
+    assert np.array_equal(window.data("mine")[2], first)
+    window.key(*keys["undo"])
+    assert window.case.status(2) is SliceStatus.UNTOUCHED
+    assert not window.data("mine").any()
+    assert np.array_equal(window.data("Proposal")[2], proposal(2).labels)
+    window.key(*keys["redo"])
+    assert np.array_equal(window.data("mine")[2], first)
+
+
+def test_ctrl_z_undoes_strokes_after_the_layer_was_deleted(window, keys):
+    first = painted(window)
+    window.viewer.layers.remove("Human mask")
+    window.show(4)
+    window.activate("phantom")
+    window.key(*keys["undo"])
+    assert window.slice == 2
+    assert np.array_equal(window.case.human.labels[2], first)
+    window.key(*keys["undo"])
+    assert window.case.status(2) is SliceStatus.UNTOUCHED
+    window.key(*keys["redo"])
+    window.begin()
+    assert np.array_equal(window.data("Human mask")[2], first)

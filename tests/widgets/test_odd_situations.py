@@ -14,6 +14,7 @@ from napari_crii.session import SliceStatus
 from napari_crii.session import journal as journal_module
 from napari_crii.session.lock import ProjectLock
 from napari_crii.session.weights import PublishedWeights
+from napari_crii.widgets import unclosed
 from tests.widgets.driver import HUMAN
 from tests.widgets.projects import (
     SLICE,
@@ -44,9 +45,15 @@ def test_after_a_crash_the_window_says_so_and_shows_what_was_saved(window, open_
     drawn = window.data(HUMAN).copy()
     # As if the power had gone here: the journal is neither sealed nor let go of.
     broken = shutil.copytree(folder, folder.with_name("broken"))
+    (broken / "journal.holder.json").unlink()
+    unclosed.remember(broken)
     again = open_window()
-    enter(again, broken)
+    offer = again.assistant.project_row.back
+    again.until(lambda: offer.isVisible())
+    assert "Press 'Go on with broken'" in again.status
+    again.click(offer)
     restored(again)
+    assert not offer.isVisible()
     until = time.strftime("%H:%M:", time.localtime(saved.at))
     assert again.status.startswith(
         f"The last sitting ended without closing; everything up to {until}"
@@ -222,7 +229,7 @@ def test_other_classes_than_the_projects_are_refused(window):
 
 def test_weights_that_were_learnt_stay_in_the_project(window, open_window, folder, weights):
     window.controller.network._on_published(PublishedWeights.of(weights))
-    window.until(lambda: window.controller.sitting.project.weights.paths)
+    window.until(lambda: window.controller.sitting.project.weights.all)
     window.end()
     again = open_window()
     enter(again, folder)

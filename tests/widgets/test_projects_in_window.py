@@ -94,7 +94,7 @@ def test_work_that_was_begun_in_memory_becomes_a_project_while_it_goes_on(
     paint(window, 26, 1)
     window.until(lambda: window.status == "Your work is in project new now.")
     assert project_words(window).startswith("Project new, ben: saved")
-    window.until(lambda: window.controller.sitting.project.weights.paths)
+    window.until(lambda: window.controller.sitting.project.weights.all)
     paint(window, 34)
     drawn = window.data(HUMAN).copy()
     window.end()
