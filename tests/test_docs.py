@@ -102,3 +102,11 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
     missing = [t for t in targets if not (page.parent / t.split("#")[0]).exists()]
 
     assert missing == []
+
+
+def test_every_test_that_a_page_names_is_there() -> None:
+    named = {n for page in PAGES for n in re.findall(r"`(test_\w+)`", page.read_text("utf-8"))}
+    sources = "\n".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    there = set(re.findall(r"def (test_\w+)\(", sources))
+    assert len(named) > 20
+    assert named <= there, sorted(named - there)

@@ -133,8 +133,8 @@ class ProjectOpening(QObject):
         words = opened_in_words(project)
         names = tuple(c.name for c in project.session.classes)
         choice = replace(self._form.choice(), classes=names)
-        weights = weights_to_open_with(project)
-        self._form.enter(replace(choice, checkpoint=weights) if weights else choice)
+        weights = weights_to_open_with(project, choice.checkpoint)
+        self._form.enter(replace(choice, checkpoint=weights))
         if not _fits(self._form):
             self._form.enter(replace(choice, checkpoint=None))
         self._controller.say(words)

@@ -107,7 +107,16 @@ def weights_of(project: Project) -> list[PublishedWeights]:
     return found
 
 
-def weights_to_open_with(project: Project) -> Path | None:
-    """Return the weights that a project was left with, else its newest; None if it has none."""
-    found = {one.digest: one.path for one in project.weights.all if one.path and one.path.is_file()}
-    return found.get(project.weights.in_use) or next(reversed(found.values()), None)
+def weights_to_open_with(project: Project, chosen: Path | None) -> Path | None:
+    """Return the weights that a project was left with, else its newest, else those chosen before.
+
+    For a second reading only weights that learnt from nobody's slices here: through others the
+    first reader would speak. None: a network that first learns.
+    """
+    found = {one.digest: one for one in project.weights.all if one.path and one.path.is_file()}
+    blind = project.reading == 2
+    usable = {d: one.path for d, one in found.items() if not (blind and one.slices)}
+    if usable:
+        return usable.get(project.weights.in_use) or next(reversed(usable.values()))
+    learnt = {one.path for one in found.values()}
+    return None if chosen in learnt else chosen

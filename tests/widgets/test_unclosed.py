@@ -13,6 +13,8 @@ from napari_crii.session.project import Project
 from napari_crii.widgets.open_projects import OpenProjects
 from napari_crii.widgets.unclosed import STATE, left_open, remember
 
+pytestmark = pytest.mark.napari
+
 DIE = """
 import os, signal, sys
 from pathlib import Path
