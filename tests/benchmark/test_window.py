@@ -79,6 +79,7 @@ def test_strokes_are_measured_over_those_on_a_bare_layer(tmp_path: Path) -> None
     report = measured("--part", "stroke", "--scan", str(scan), "--repeats", "2")
     more = report["stroke_p95_ms"] - report["bare_stroke_p95_ms"]
     assert report["stroke_extra_ms"] == pytest.approx(more, abs=0.002)
+    assert 0 < report["acknowledged_median_ms"] <= report["acknowledged_longest_ms"]
     low, high = report["stroke_extra_interval_ms"]
     assert low <= high
     assert report["layer"] == [6, 32, 40]

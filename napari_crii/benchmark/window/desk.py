@@ -6,6 +6,7 @@ same size, and nobody listens to it.
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from pathlib import Path
 
@@ -46,6 +47,7 @@ class Desk:
     def __init__(self, scan: Volume, folder: Path) -> None:
         self._viewer = napari.Viewer(title="napari-crii benchmark")
         self._assistant: CriiAssistant | None = None
+        self._released = 0.0
         try:
             ours = self._open(scan, folder)
             place = {name: getattr(ours, name) for name in ("scale", "units", "axis_labels")}
@@ -91,9 +93,17 @@ class Desk:
         for point in path[1:]:
             handled.append(timed(partial(mouse.move, canvas, point, pressed=True)))
             after.append(turns(_MOVE_SECONDS))
+        self._released = time.time()
         handled.append(timed(lambda: mouse.release(canvas, path[-1])))
         after.append(turns(_SETTLING_SECONDS, self._is_saved))
         return (*summed([*handled, *after]), summed(handled)[0])
+
+    @property
+    def acknowledged(self) -> float:
+        """Seconds from when the button of the last stroke went up until the disk had it."""
+        project = None if self._assistant is None else self._assistant.controller.sitting.project
+        assert project is not None
+        return project.saved.at - self._released
 
     def _open(self, scan: Volume, folder: Path) -> Labels:
         classes = numbered_classes(["class 1", "class 2"])

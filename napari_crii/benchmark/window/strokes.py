@@ -58,6 +58,8 @@ def stroke_latency(
         path;
         ``stroke_extra_handled_ms``, of the handling of the stroke's mouse events alone, which is
         what keeps the brush behind the hand; ``first_stroke_…``, the same of first strokes;
+        ``acknowledged_…``, from when the button goes up until the stroke is on the disk and read
+        back;
         ``strokes``, each kind in more figures, with what the thread itself computed
         (``…_cpu_ms``).
 
@@ -70,7 +72,7 @@ def stroke_latency(
     with tempfile.TemporaryDirectory(prefix="napari-crii-") as folder:
         desk = Desk(scan, Path(folder, "project"))
         with closing(desk):
-            spent = _alternate(desk, scan.slice_count, rounds * STROKES_A_ROUND, told)
+            spent, waited = _alternate(desk, scan.slice_count, rounds * STROKES_A_ROUND, told)
     found = _by_kind(spent)
     wall = {name: np.array(strokes)[:, 0][~_is_first(strokes)] for name, strokes in spent.items()}
     low, high = _p95_extra(wall["ours"], wall["bare"])
@@ -83,6 +85,8 @@ def stroke_latency(
         "stroke_extra_handled_ms": _extra(found, "p95_handled_ms"),
         "first_stroke_extra_ms": _extra(found, "p95_ms", ", first"),
         "first_stroke_extra_handled_ms": _extra(found, "p95_handled_ms", ", first"),
+        "acknowledged_median_ms": round(float(np.median(waited)) * 1000, 1),
+        "acknowledged_longest_ms": round(max(waited) * 1000, 1),
         "strokes": found,
         "layer": [scan.slice_count, *scan.slices().shape[1:3]],
         "qt": qt_in_use(),
@@ -105,9 +109,11 @@ def _p95_extra(ours: NDArray[np.float64], bare: NDArray[np.float64]) -> tuple[fl
     return interval_of(extra)
 
 
-def _alternate(desk: Desk, slices: int, count: int, told: Told) -> dict[str, list[Stroke]]:
-    """Return what each of `count` strokes took, by layer."""
-    rng = np.random.default_rng(0)
+def _alternate(
+    desk: Desk, slices: int, count: int, told: Told
+) -> tuple[dict[str, list[Stroke]], list[float]]:
+    """Return what each of `count` strokes took, by layer, and the seconds until the disk had it."""
+    rng, waited = np.random.default_rng(0), []
     spent: dict[str, list[Stroke]] = {name: [] for name in desk.layers}
     # The first strokes of all pay for what is imported and compiled once.
     for number in range(-_STROKES_A_SLICE, count):
@@ -118,11 +124,13 @@ def _alternate(desk: Desk, slices: int, count: int, told: Told) -> dict[str, lis
             took = desk.draw(path)
             if number >= 0:
                 spent[name].append(took)
+                # A stroke that changes no voxel is nothing to save.
+                waited += [desk.acknowledged] if name == "ours" and desk.acknowledged > 0 else []
         told(max(0, number + 1), count)
     for name, layer in desk.layers.items():
         if not np.any(layer.data == 1):
             raise CriiError(f"the benchmark cannot go on: no stroke left anything, {name}")
-    return spent
+    return spent, waited
 
 
 def _path(rng: np.random.Generator) -> NDArray[np.float64]:
