@@ -23,7 +23,7 @@ from napari_crii.widgets.controller import AssistantController
 from napari_crii.widgets.forms import SaveForm, TaskForm
 from napari_crii.widgets.keymap import shown_key
 from napari_crii.widgets.patches_layer import REASON_COLORS
-from napari_crii.widgets.project_words import IN_MEMORY
+from napari_crii.widgets.project_words import IN_MEMORY, going_on
 from napari_crii.widgets.state import AssistantState
 from napari_crii.widgets.words import Words
 
@@ -68,7 +68,7 @@ class ProjectRow:
     def offer(self, left: Path) -> None:
         """Offer to go on with a project whose last sitting ended without closing it."""
         self._left = left
-        self.back.setText(f"Go on with {left.name}")
+        self.back.setText(going_on(left))
         self.back.show()
 
     def _on_back(self) -> None:

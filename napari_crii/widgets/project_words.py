@@ -8,6 +8,7 @@ from pathlib import Path
 from napari_crii.session.project import Project
 from napari_crii.widgets.sentences import as_sentence
 
+_LONGEST_NAME = 24
 IN_MEMORY = "No project: your work lives in memory until you save the mask."
 
 
@@ -30,11 +31,17 @@ def opened_in_words(project: Project) -> str:
     return f"Project {project.folder.name} is open."
 
 
+def going_on(folder: Path) -> str:
+    """Return what the button says that opens the project which a crash left."""
+    name = folder.name
+    return f"Go on with {name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + '…'}"
+
+
 def left_in_words(folder: Path) -> str:
     """Say that the window of a project went without closing it."""
     return (
         f"The last sitting with project {folder.name} ended without closing. "
-        f"Press 'Go on with {folder.name}' to find everything that was saved."
+        f"Press '{going_on(folder)}' to find everything that was saved."
     )
 
 

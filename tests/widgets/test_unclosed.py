@@ -11,6 +11,7 @@ import pytest
 from napari_crii.classes import numbered_classes
 from napari_crii.session.project import Project
 from napari_crii.widgets.open_projects import OpenProjects
+from napari_crii.widgets.project_words import going_on, left_in_words
 from napari_crii.widgets.unclosed import STATE, left_open, remember
 
 pytestmark = pytest.mark.napari
@@ -61,3 +62,9 @@ def test_where_nothing_can_be_remembered_nothing_is_offered(
     project = projects.keep(Project.open(folder))
     assert left_open() is None
     projects.close(project)
+
+
+def test_a_long_name_does_not_widen_the_button() -> None:
+    assert going_on(Path("hearts")) == "Go on with hearts"
+    assert going_on(Path("a" * 60)) == f"Go on with {'a' * 23}…"
+    assert going_on(Path("a" * 60)) in left_in_words(Path("a" * 60))
