@@ -40,4 +40,5 @@ CRII = {
     "plus_four_views": crii_method(replace(PLUS, views=4)),
     "plus_with_ranked": crii_method(replace(PLUS, intra=0.1, inter=0.1)),
     "faithful_without_ranked": crii_method(replace(FAITHFUL, intra=0.0, inter=0.0)),
+    "faithful_faded": crii_method(replace(FAITHFUL, intra=0.0, inter=0.0, low_contrast=0.5)),
 }
