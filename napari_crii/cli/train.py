@@ -102,7 +102,7 @@ def train(
     if output.suffix.lower() != _SUFFIX:
         raise WriteError(f"{output} is no name for a checkpoint: it must end in {_SUFFIX}")
     require_writable(output.parent)
-    chosen = preset or ("sup" if unlabelled is None else "plus")
+    chosen = preset or ("sup" if unlabelled is None else "faithful")
     run = TrainingRun(
         images=images,
         labels=labels,
@@ -154,5 +154,5 @@ def _method(name: str, unlabelled: Path | None, one_object: bool) -> MethodConfi
 
     found = preset(name)
     if unlabelled is not None and not found.unlabelled:
-        raise TrainingError(f"the preset {name} learns nothing from --unlabelled: choose plus")
+        raise TrainingError(f"the preset {name} learns nothing from --unlabelled: choose faithful")
     return replace(found, largest_component=one_object)
