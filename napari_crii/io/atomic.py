@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from napari_crii.errors import WriteError
@@ -90,9 +90,10 @@ def copy_file(source: Path, path: str | Path) -> None:
 
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
-    """Give a folder to fill; what is in it comes to stand in `folder` when all of it is there.
+    """Give a folder to fill; what is in it is moved to `folder` when all of it is there.
 
-    What an attempt left that was killed is removed.
+    If filling it or moving fails, nothing of it stands. What an attempt left that was killed while
+    it filled its folder is removed.
 
     Parameters
     ----------
@@ -102,7 +103,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     Raises
     ------
     WriteError
-        If a folder cannot be made.
+        If a folder cannot be made, or what is in it not be moved.
     """
     is_new, partial = not folder.exists(), folder / _UNFINISHED
     try:
@@ -111,14 +112,31 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         partial.mkdir()
     except OSError as error:
         raise WriteError(f"{folder} cannot be made: {in_words(error)}") from error
+    moved: list[Path] = []
     try:
         yield partial
-        for made in sorted(partial.iterdir()):
-            made.replace(folder / made.name)
-        partial.rmdir()
+        try:
+            for made in sorted(partial.iterdir()):
+                moved.append(made.rename(folder / made.name))
+            partial.rmdir()
+        except OSError as error:
+            raise WriteError(f"{folder} was not filled: {in_words(error)}") from error
     except BaseException:
-        shutil.rmtree(folder if is_new else partial, ignore_errors=True)
+        # Only what is ours: somebody else may have put something there meanwhile.
+        for path in (*moved, partial):
+            remove_tree(path)
+        if is_new:
+            with suppress(OSError):
+                folder.rmdir()
         raise
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it, as far as that is possible."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def holds_anything(folder: Path) -> bool:

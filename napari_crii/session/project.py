@@ -7,13 +7,13 @@ says of a case becomes the case again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from napari_crii.classes import LabelClass
-from napari_crii.errors import CriiError, JournalError, ProjectError, ReadOnlyError
+from napari_crii.errors import JournalError, ProjectError, ReadOnlyError
 from napari_crii.io import read_scan
 from napari_crii.session.case import Case
 from napari_crii.session.entries import Entry, entry_of, event_of, make_entry
@@ -22,7 +22,7 @@ from napari_crii.session.journal import Listener, Saved
 from napari_crii.session.project_folder import OpenFolder, make_folder, open_folder
 from napari_crii.session.project_weights import ProjectWeights
 from napari_crii.session.reading import Reading
-from napari_crii.session.records import CaseRecord, require_name
+from napari_crii.session.records import CaseRecord
 from napari_crii.session.scan_files import ScanFiles
 from napari_crii.session.session import Session
 from napari_crii.volume import Volume
@@ -156,17 +156,12 @@ class Project:
         volume = read_scan(path)
         known = self.records.by_digest(volume.digest)
         if known is not None and not self.scans.holds(known):
-            record = _found_again(known, name, patient)
+            known.require_names(name, patient)
+            record = known
         else:
-            record = self._new_record(volume, name, patient)
+            record = self._new_case(volume, name, patient)
         # The journal comes last: what fails before it leaves no case behind.
-        place = self.scans.copy_in(record, path) if copy else path
-        try:
-            self.scans.put(record.name, place)
-        except CriiError:
-            if copy:
-                self.scans.remove_copy(place)
-            raise
+        self.scans.keep(record, path, copy)
         if record is not known:
             self._record(make_entry("case", "", asdict(record)))
         return record
@@ -176,26 +171,15 @@ class Project:
     ) -> CaseRecord:
         """Enter a scan that is in memory as a case, as `add_scan`; `trains`: for certain."""
         self._require_writable()
-        record = self._new_record(volume, name, patient, trains=trains)
+        record = self._new_case(volume, name, patient)
+        if trains:
+            record = replace(record, validation=False)
         self._record(make_entry("case", "", asdict(record)))
         return record
 
-    def _new_record(
-        self, volume: Volume, name: str, patient: str, *, trains: bool = False
-    ) -> CaseRecord:
-        """Return what is to be recorded of a scan that becomes a case."""
-        known = self.records.by_digest(volume.digest)
-        if known is not None:
-            raise ProjectError(f"this scan is in the project already, as {known.name}")
-        cases = self.records.cases
-        patients = {record.patient for record in cases.values()}
-        name = require_name(name) if name else self.records.free_name("case", cases)
-        patient = require_name(patient) if patient else self.records.free_name("patient", patients)
-        if name in cases:
-            raise ProjectError(f"there is a case {name} in the project already")
-        shape = volume.slices().shape[:3]
-        validates = self.records.validates(patient) and not trains
-        return CaseRecord(name, patient, volume.digest, (*shape,), validates)
+    def _new_case(self, volume: Volume, name: str, patient: str) -> CaseRecord:
+        slices, rows, columns = volume.slices().shape[:3]
+        return self.records.new_case(volume.digest, (slices, rows, columns), name, patient)
 
     def open_case(self, name: str) -> Case:
         """Read the scan of a case and bring its work back, from then on under the journal.
@@ -347,13 +331,3 @@ class Project:
     def _require_writable(self) -> None:
         if self.read_only:
             raise ReadOnlyError(self.read_only)
-
-
-def _found_again(known: CaseRecord, name: str, patient: str) -> CaseRecord:
-    """Return the case whose scan was lost; it keeps its names."""
-    if name not in ("", known.name) or patient not in ("", known.patient):
-        raise ProjectError(
-            f"this scan is in the project already, as {known.name} of {known.patient}: name it so, "
-            "or leave both names out"
-        )
-    return known

@@ -48,6 +48,14 @@ class CaseRecord:
         """Return the key of a reading of this case in the journal."""
         return f"{self.name}/{number}"
 
+    def require_names(self, name: str, patient: str) -> None:
+        """Raise `ProjectError` if other names than those of this case are given; empty: none."""
+        if name not in ("", self.name) or patient not in ("", self.patient):
+            raise ProjectError(
+                f"this scan is in the project already, as {self.name} of {self.patient}: name it "
+                "so, or leave both names out"
+            )
+
 
 @dataclass
 class Records:
@@ -130,6 +138,35 @@ class Records:
     def by_digest(self, digest: str) -> CaseRecord | None:
         """Return the case of a scan, or None."""
         return next((r for r in self.cases.values() if r.digest == digest), None)
+
+    def new_case(
+        self, digest: str, shape: tuple[int, int, int], name: str = "", patient: str = ""
+    ) -> CaseRecord:
+        """Return what is to be recorded of a scan; nothing is recorded by that.
+
+        Parameters
+        ----------
+        digest
+            Of the scan.
+        shape
+            (slices, rows, columns).
+        name, patient
+            Numbered by themselves where empty.
+
+        Raises
+        ------
+        ProjectError
+            If the scan or the name is in the project already, or a name is no file name.
+        """
+        known = self.by_digest(digest)
+        if known is not None:
+            raise ProjectError(f"this scan is in the project already, as {known.name}")
+        patients = {record.patient for record in self.cases.values()}
+        name = require_name(name) if name else self.free_name("case", self.cases)
+        patient = require_name(patient) if patient else self.free_name("patient", patients)
+        if name in self.cases:
+            raise ProjectError(f"there is a case {name} in the project already")
+        return CaseRecord(name, patient, digest, shape, self.validates(patient))
 
     def free_name(self, prefix: str, taken: Iterable[str]) -> str:
         """Return the first of PREFIX-001, PREFIX-002, ... that is not taken."""

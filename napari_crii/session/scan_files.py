@@ -9,7 +9,7 @@ from pathlib import Path
 
 from napari_crii.errors import CriiError, ProjectError
 from napari_crii.io import read_scan
-from napari_crii.io.atomic import write_text
+from napari_crii.io.atomic import remove_tree, write_text
 from napari_crii.session.records import CaseRecord
 from napari_crii.volume import Volume
 
@@ -36,11 +36,8 @@ class ScanFiles:
 
     def holds(self, record: CaseRecord) -> bool:
         """Whether the scan of a case lies where it should, and is the one that was entered."""
-        try:
-            self.read(record)
-        except CriiError:
-            return False
-        return True
+        path = self.path_of(record.name)
+        return path is not None and _is_scan(path, record.digest)
 
     def put(self, case: str, path: Path) -> None:
         """Remember where the scan of a case lies.
@@ -57,7 +54,25 @@ class ScanFiles:
         card = json.dumps({**self._read(), case: text}, indent=2, sort_keys=True)
         write_text(self._folder / CARD, card)
 
-    def copy_in(self, record: CaseRecord, path: Path) -> Path:
+    def keep(self, record: CaseRecord, path: Path, copy: bool) -> None:
+        """Remember where the scan of a case lies; copy it into the project first, if so wished.
+
+        Raises
+        ------
+        ProjectError, WriteError
+            If it cannot be copied, or its place not be written down; no copy remains.
+        """
+        if not copy:
+            self.put(record.name, path)
+            return
+        copied = self._copy_in(record, path)
+        try:
+            self.put(record.name, copied)
+        except CriiError:
+            remove_tree(copied)
+            raise
+
+    def _copy_in(self, record: CaseRecord, path: Path) -> Path:
         """Copy the scan of a case, file or folder, into the project; return where it lies now.
 
         Raises
@@ -73,7 +88,7 @@ class ScanFiles:
         partial = target.with_name(f"{_UNFINISHED}{suffixes}")
         try:
             target.parent.mkdir(exist_ok=True)
-            self.remove_copy(partial)
+            remove_tree(partial)
             if path.is_dir():
                 shutil.copytree(path, partial)
             else:
@@ -87,15 +102,8 @@ class ScanFiles:
         except (OSError, shutil.Error) as error:
             raise ProjectError(f"{path} was not copied into the project: {error}") from error
         finally:
-            self.remove_copy(partial)
+            remove_tree(partial)
         return target
-
-    def remove_copy(self, path: Path) -> None:
-        """Remove what was copied in, file or folder, where it is there."""
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
 
     def read(self, record: CaseRecord) -> Volume:
         """Read the scan of a case, and make sure that it is the one that was entered.

@@ -38,13 +38,14 @@ def forget(project: Path) -> None:
 
 def left_open() -> Path | None:
     """Return the project that was opened last among those whose window went without closing."""
-    with contextlib.suppress(OSError, UnicodeError):
-        notes = sorted(_home().glob("*.txt"), key=lambda note: note.stat().st_mtime, reverse=True)
-        for note in notes:
+    left: list[tuple[float, Path]] = []
+    for note in _home().glob("*.txt"):
+        # Another window may close its project right now.
+        with contextlib.suppress(OSError, UnicodeError):
             project = Path(note.read_text(encoding="utf-8"))
             if is_project(project) and ProjectLock(project).named() is None:
-                return project
-    return None
+                left.append((note.stat().st_mtime, project))
+    return max(left)[1] if left else None
 
 
 def _home() -> Path:

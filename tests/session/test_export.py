@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 
 from napari_crii.classes import LabelClass
-from napari_crii.errors import ProjectError
+from napari_crii.errors import ProjectError, WriteError
 from napari_crii.io import read_mask, write_map
 from napari_crii.io.consensus import staple
 from napari_crii.session.export import Layout, export
@@ -229,6 +229,28 @@ def test_an_export_stands_whole_or_not_at_all(
     done = export(project, empty, layout)
     found = {str(p.relative_to(empty)) for p in empty.rglob("*") if p.is_file()}
     assert found == set(done.files)
+
+
+def test_an_export_that_fails_at_its_last_step_takes_back_what_stands(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, real, count = tmp_path / "out", Path.rename, 0
+    folder.mkdir()
+
+    def rename(path: Path, target: Path) -> Path:
+        nonlocal count
+        count += 1
+        if count == 3:
+            # Meanwhile somebody else puts something there.
+            (folder / "mine").write_text("x")
+            raise OSError("no more")
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(WriteError, match="was not filled: no more"):
+        export(project, folder)
+    assert count == 3
+    assert [path.name for path in folder.iterdir()] == ["mine"]
 
 
 def test_a_case_that_is_named_twice_is_one_case(project: Project, tmp_path: Path) -> None:

@@ -52,6 +52,9 @@ def test_a_reader_only_and_a_folder_that_is_gone_are_not_offered(folder: Path) -
     assert not (folder.parent / "state").exists()
     remember(folder.with_name("gone"))
     assert left_open() is None
+    (folder.parent / "state" / "broken.txt").write_bytes(bytes([255]))
+    remember(folder)
+    assert left_open() == folder
 
 
 def test_where_nothing_can_be_remembered_nothing_is_offered(
