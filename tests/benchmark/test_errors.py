@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_crii.benchmark import errors
 from napari_crii.benchmark.doubt_maps import PASSES, doubt_about
 from napari_crii.benchmark.errors import (
     CORRECTED,
@@ -75,6 +76,24 @@ def test_the_slices_that_calibrate_are_not_judged() -> None:
     assert found["calibrated"] == 4
     assert "pool" not in found["pixels"]
     assert "expected_error_8" not in found["pixels"]["test"]["whole"]
+
+
+def test_of_a_large_pool_some_slices_are_judged_and_all_that_calibrate_are_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[object] = []
+
+    def judged(trio, item, noise):
+        seen.append(item.image)
+        return _judged(trio, item, noise)
+
+    monkeypatch.setattr(errors, "_POOL_SLICES", 2)
+    monkeypatch.setattr(errors, "_judged", judged)
+    pool = slices(CORRECTED[-1] + 5, seed=1)
+    found = judge(networks(), slices(1), pool)
+    of_the_pool = [image for image in seen if any(image is item.image for item in pool)]
+    assert len(of_the_pool) == len({id(image) for image in of_the_pool}) == CORRECTED[-1] + 2
+    assert found["calibrated"] == CORRECTED[-1]
 
 
 def test_a_calibrator_that_saw_the_errors_of_its_kind_beats_chance() -> None:

@@ -59,6 +59,25 @@ def test_strokes_come_back_in_a_new_window_and_are_undone_there(open_window, eng
     assert not work_of(folder).human.labels.any()
 
 
+def test_a_clock_that_goes_on_draws_its_line_and_nothing_else(
+    open_window, engine, folder, scan, monkeypatch
+):
+    window = open_window()
+    enter(window, folder)
+    open_scan(window, scan)
+    controller, drawn = window.controller, []
+    cases = window.assistant.cases
+    render = cases.render
+    monkeypatch.setattr(cases, "render", lambda: drawn.append(1) or render())
+    before = project_words(window)
+    monkeypatch.setattr(controller.sitting, "_saved_at", controller.sitting._saved_at + 61)
+    controller._refresh()
+    assert project_words(window) != before
+    assert not drawn
+    controller.say("Something else.")
+    assert drawn
+
+
 def test_an_empty_folder_becomes_a_project_with_the_readers_name(
     open_window, engine, tmp_path, monkeypatch
 ):
