@@ -17,7 +17,7 @@ from qtpy.QtCore import QCoreApplication, QEventLoop, QTimer
 from napari_crii.benchmark.window.event_loop import turns
 from napari_crii.benchmark.window.gap_meter import GapMeter
 from napari_crii.benchmark.window.hand import Hand
-from napari_crii.benchmark.window.rounds import trainer_process
+from napari_crii.benchmark.window.rounds import children_of_window, trainer_process
 from napari_crii.checkpoint_info import read_checkpoint_info
 from napari_crii.demo import DemoTask, scan_task, shipped_checkpoint
 from napari_crii.errors import CriiError
@@ -67,7 +67,7 @@ class Scene:
         partner.ask(weights)
         partner.close()
         volume = make_phantom((12, 40, 50))[0]
-        return cls(DemoTask(volume, read_checkpoint_info(weights).classes, weights), 8, 8)
+        return cls(DemoTask(volume, read_checkpoint_info(weights).classes, weights), 8, 24)
 
 
 def _make_saver():
@@ -93,7 +93,7 @@ def soak(scene: Scene, folder: Path, seconds: float, every: float) -> Soaked:
         samples.stop()
         work.stop()
     finally:
-        children = _children()
+        children = dict(children_of_window())
         assistant.shut_down()
         turns(0.5)
         viewer.close()
@@ -266,11 +266,7 @@ def _figures(process: psutil.Process) -> NDArray[np.float64]:
         return np.array([process.memory_info().rss / 1e6, *counts])
 
 
-def _children() -> list[psutil.Process]:
-    return [c for c in psutil.Process().children() if "napari_crii" in " ".join(c.cmdline())]
-
-
-def _left_behind(children: list[psutil.Process]) -> list[str]:
+def _left_behind(children: dict[psutil.Process, str]) -> list[str]:
     """Say which children are still there, some time after everything was closed."""
-    _, alive = psutil.wait_procs(children, _END_SECONDS)
-    return [f"a child is left behind: {' '.join(child.cmdline())}" for child in alive]
+    _, alive = psutil.wait_procs(list(children), _END_SECONDS)
+    return [f"a child is left behind: {children[child]}" for child in alive]

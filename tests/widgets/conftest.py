@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from napari_crii._layers import image_layer
+from napari_crii.benchmark.window.rounds import children_of_window
 from napari_crii.classes import numbered_classes
 from napari_crii.engine.messages import Learn, Message, ProposalFinished, SliceProposed
 from napari_crii.io import write_map
@@ -216,8 +217,4 @@ def serving_threads() -> list[threading.Thread]:
 
 def children() -> list[psutil.Process]:
     """Return the engine and the trainer, while they run."""
-    return [
-        child
-        for child in psutil.Process().children()
-        if child.status() != psutil.STATUS_ZOMBIE and "napari_crii" in " ".join(child.cmdline())
-    ]
+    return [child for child, _ in children_of_window()]

@@ -7,7 +7,7 @@ costs neither side the start of a process.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,6 +33,7 @@ _ENDLESS = 1_000_000
 _P95 = 0.95
 # Ends a word of its command, however it is started.
 _TRAINER = "trainer"
+_PACKAGE = "napari_crii"
 
 Told = Callable[[], None]
 Times = NDArray[np.float64]
@@ -242,6 +243,16 @@ def medians(found: Found) -> dict[str, float]:
     return {name: round(float(np.median(t)), 4) for name, t in found.times.items()}
 
 
+def children_of_window() -> list[tuple[psutil.Process, str]]:
+    """Return the engine and the trainer, while they run, with the commands they were started by."""
+    found = []
+    for child in psutil.Process().children():
+        # One may end at any moment; then it has no command any more.
+        with suppress(psutil.Error):
+            found.append((child, " ".join(child.cmdline())))
+    return [(child, command) for child, command in found if _PACKAGE in command]
+
+
 def trainer_process() -> psutil.Process:
     """Return the child of this process that learns.
 
@@ -250,8 +261,8 @@ def trainer_process() -> psutil.Process:
     CriiError
         If there is none.
     """
-    for child in psutil.Process().children():
-        if any(part.endswith(_TRAINER) for part in child.cmdline()):
+    for child, command in children_of_window():
+        if any(word.endswith(_TRAINER) for word in command.split()):
             return child
     raise CriiError("the benchmark cannot go on: the trainer does not run")
 
