@@ -27,7 +27,8 @@ class HumanMask:
         kind = np.uint8 if classes <= 256 else np.uint16
         self._labels: NDArray[np.integer] = np.zeros(shape, dtype=kind)
         self._provenance: NDArray[np.uint8] = np.zeros(shape, dtype=np.uint8)
-        self._status = [SliceStatus.UNTOUCHED] * shape[0]
+        # Of the slices that were touched: few of many, and asked for with every stroke.
+        self._status: dict[int, SliceStatus] = {}
         self._locked: frozenset[int] = frozenset()
         self._labels.flags.writeable = False
         self._provenance.flags.writeable = False
@@ -58,17 +59,19 @@ class HumanMask:
 
     def status(self, index: int) -> SliceStatus:
         """Return how far a human has come with slice `index`."""
-        return self._status[index]
+        return self._status.get(index, SliceStatus.UNTOUCHED)
 
     def slices_with(self, *statuses: SliceStatus) -> list[int]:
         """Return the slices that have one of these statuses, in order."""
-        return [index for index, status in enumerate(self._status) if status in statuses]
+        untouched = SliceStatus.UNTOUCHED in statuses
+        slices = range(len(self._labels)) if untouched else sorted(self._status)
+        return [index for index in slices if self.status(index) in statuses]
 
     def state(self, index: int, box: Box) -> SliceState:
         """Return a copy of what stands inside `box` of slice `index`."""
         where = (index, *box.slices)
         return SliceState(
-            self._labels[where].copy(), self._provenance[where].copy(), self._status[index]
+            self._labels[where].copy(), self._provenance[where].copy(), self.status(index)
         )
 
     def load(self, index: int, state: SliceState) -> None:
@@ -116,7 +119,7 @@ class HumanMask:
     def _exchange(self, correction: Correction, old: SliceState, new: SliceState) -> None:
         where = (correction.slice, *correction.box.slices)
         same = (
-            self._status[correction.slice] is old.status
+            self.status(correction.slice) is old.status
             and np.array_equal(self._labels[where], old.labels)
             and np.array_equal(self._provenance[where], old.provenance)
         )

@@ -63,6 +63,7 @@ class DrawnSlices:
         self._drawing_on: int | None = None
         self._everywhere = False
         self._found = False
+        self._hears_moves = False
         layer.mouse_drag_callbacks.insert(0, self._on_press)
         layer.events.paint.connect(self._on_paint)
         layer.events.data.connect(self._on_data)
@@ -70,7 +71,7 @@ class DrawnSlices:
     def close(self) -> None:
         """No longer listen to the layer."""
         self._layer.events.paint.disconnect(self._on_paint)
-        self._layer.events.labels_update.disconnect(self._on_update)
+        self._hear_moves(False)
         self._layer.events.data.disconnect(self._on_data)
         if self._on_press in self._layer.mouse_drag_callbacks:
             self._layer.mouse_drag_callbacks.remove(self._on_press)
@@ -129,7 +130,7 @@ class DrawnSlices:
         mode = str(layer.mode)
         if mode not in _PAINTING or not self._slices.on_display:
             return
-        self._layer.events.labels_update.disconnect(self._on_update)
+        self._hear_moves(False)
         index = self._slices.current
         self._strokes.begun(index)
         # Polygons, and the right button of the brush, which encircles, go on when it is released.
@@ -145,11 +146,18 @@ class DrawnSlices:
             self._everywhere = True
             if not self._report():
                 # Only from here on: hearing of every move of a brush would cost each of them.
-                self._layer.events.labels_update.connect(self._on_update)
+                self._hear_moves(True)
 
     def _on_update(self, _event: object = None) -> None:
-        self._layer.events.labels_update.disconnect(self._on_update)
+        self._hear_moves(False)
         self._report()
+
+    def _hear_moves(self, wanted: bool) -> None:
+        """Listen to partial updates of the layer, or no more; asking napari costs as much."""
+        if wanted != self._hears_moves:
+            self._hears_moves = wanted
+            event = self._layer.events.labels_update
+            (event.connect if wanted else event.disconnect)(self._on_update)
 
     def _on_data(self, _event: object = None) -> None:
         if self._layer.data is not self._array:

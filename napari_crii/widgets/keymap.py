@@ -1,4 +1,4 @@
-"""The keys, in one table, kept clear of napari's own on Labels and Shapes layers."""
+"""The keys, in one table, kept clear of napari's own on the layers that are in use."""
 
 from __future__ import annotations
 

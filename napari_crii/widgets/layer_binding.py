@@ -79,8 +79,6 @@ class LayerBinding:
             if not self._waiting:
                 self._viewer.layers.selection.active = self.human
             return True
-        if self.patches.warm_up(self.slices.current):
-            return True
         garbage.set_aside()
         return False
 
@@ -105,7 +103,6 @@ class LayerBinding:
         self._released = True
         garbage.take_back()
         self._turn.stop()
-        self.patches.close()
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         self.drawn.close()
 

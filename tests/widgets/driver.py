@@ -70,7 +70,6 @@ class Window:
         self.until(lambda: len(engine.asked) > before)
         engine.answer()
         self.until(lambda: self.status.startswith("Proposed"))
-        self.until(lambda: not self.controller.binding.patches.drawing)
         self.qtbot.wait(50)
 
     def show(self, index: int) -> None:

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from napari_crii.geometry import Geometry
+from napari_crii.patches import Box, Patch, Reason
 from napari_crii.session import SliceStatus
 from napari_crii.volume import Volume
+from napari_crii.widgets.patches_layer import sides
 from tests.factories import noise_scan
 from tests.widgets.conftest import proposal
 
@@ -43,7 +45,7 @@ def test_all_slices_are_asked_for_the_one_on_display_first(open_window, engine, 
         assert np.array_equal(window.data("Disagreement")[index], made.score)
     assert not window.data("Human mask").any()
     features = window.viewer.layers["Patches to check"].features
-    assert len(features) == len(window.viewer.layers["Patches to check"].data) == 12
+    assert len(features) == len(window.viewer.layers["Patches to check"].data) == 4 * 12
     assert set(features["reason"]) == {"region", "boundary"}
     assert features["score"].max() == pytest.approx(0.9)
 
@@ -232,15 +234,27 @@ def test_images_of_other_readers_are_taken_as_they_are_shown(open_window, engine
     assert window.case.shape == (2, 8, 9)
 
 
-def test_boxes_are_told_to_the_canvas_when_all_stand(window):
+def test_boxes_are_told_to_the_canvas_once_with_all_that_is_known(window):
     patches = window.controller.binding.patches
     told: list[int] = []
     patches.layer.events.set_data.connect(lambda: told.append(len(patches.layer.data)))
     many = [p for index in range(6) for p in proposal(index).patches]
-    for queue in (many[:2], many, many[::2]):
+    for queue in (many[:2], many, many[::2], []):
         told.clear()
-        patches.show(queue, queue[0])
-        window.until(lambda: not patches.drawing)
-        assert set(told) == {len(queue)}
-        assert len(patches.layer.features) == len(queue)
-        assert patches.layer.selected_data == {0}
+        patches.show(queue, queue[0] if queue else None)
+        assert told == [4 * (len(queue) + bool(queue))]
+        assert len(patches.layer.features) == told[0]
+        patches.show(queue, queue[0] if queue else None)
+        assert len(told) == 1
+
+
+def test_sides_close_around_the_pixels_of_a_patch() -> None:
+    patch = Patch(3, Box(10, 20, 14, 26), 0.5, Reason.REGION)
+    four = sides(patch)
+    ends = np.concatenate([four[:, 0], four[:, 0] + four[:, 1]])
+    assert set(ends[:, 0]) == {3}
+    half = 0.35
+    np.testing.assert_allclose(ends[:, 1:].min(axis=0), (9.5 - half, 19.5))
+    np.testing.assert_allclose(ends[:, 1:].max(axis=0), (13.5 + half, 25.5))
+    wider = sides(patch, beyond=2)
+    np.testing.assert_allclose(wider[:, 0, 1:].min(axis=0), (7.5 - half, 17.5))
