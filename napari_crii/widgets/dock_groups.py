@@ -27,9 +27,13 @@ from napari_crii.widgets.project_words import IN_MEMORY, going_on
 from napari_crii.widgets.state import AssistantState
 from napari_crii.widgets.words import Words
 
-LEGEND = "Boxes: " + ", ".join(
-    f'<span style="color:{color}">&#9632;</span> {reason}'
-    for reason, color in REASON_COLORS.items()
+LEGEND = (
+    "Boxes: "
+    + ", ".join(
+        f'<span style="color:{color}">&#9632;</span> {reason}'
+        for reason, color in REASON_COLORS.items()
+    )
+    + "; with two frames: this patch"
 )
 HOW_TO = (
     f"<b>{PROPOSAL}</b>: outline. <b>{HUMAN}</b>: filled; paint or erase.<br>"
