@@ -33,7 +33,7 @@ LEGEND = (
         f'<span style="color:{color}">&#9632;</span> {reason}'
         for reason, color in REASON_COLORS.items()
     )
-    + "; with two frames: this patch"
+    + "; double: this one"
 )
 HOW_TO = (
     f"<b>{PROPOSAL}</b>: outline. <b>{HUMAN}</b>: filled; paint or erase.<br>"
