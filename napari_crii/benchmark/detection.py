@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,34 @@ def captured(score: Score, wrong: Wrong, share: float) -> float:
         return float("nan")
     kept = max(1, round(share * len(score)))
     return float(wrong[np.argsort(-score, kind="stable")[:kept]].sum() / wrong.sum())
+
+
+def captured_in_patches(
+    scores: Sequence[Score], wrong: Sequence[Wrong], count: int = 10, side: int = 16
+) -> float:
+    """Return which part of a case's errors lies in the patches that score highest in sum.
+
+    Parameters
+    ----------
+    scores, wrong
+        The slices of the case, each (H, W); scores of at least 0.
+    count, side
+        How many patches of how many pixels' side; they tile the slices.
+    """
+    total = sum(int(w.sum()) for w in wrong)
+    if not total:
+        return float("nan")
+    doubt = np.concatenate([_patch_sums(s, side) for s in scores])
+    errors = np.concatenate([_patch_sums(w, side) for w in wrong])
+    best = np.argsort(-doubt, kind="stable")[:count]
+    return float(errors[best].sum() / total)
+
+
+def _patch_sums(values: NDArray[Any], side: int) -> NDArray[np.float64]:
+    """Return the sum in each patch of a slice (H, W); those at the far edges may be smaller."""
+    rows, columns = (np.arange(0, n, side) for n in values.shape)
+    sums = np.add.reduceat(values.astype(np.float64), rows, axis=0)
+    return np.asarray(np.add.reduceat(sums, columns, axis=1).ravel())
 
 
 def aurc(doubt: Score, quality: Score) -> float:

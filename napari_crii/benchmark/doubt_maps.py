@@ -39,6 +39,7 @@ PASSES = {
     "tta": 8,
     "ensemble": 3,
 }
+CASE_PASSES = {"pairwise_dice": 4, "branch_dice": 1, "entropy_inside": 1, "entropy_mean": 1}
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,20 +6,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_crii.benchmark.detection import auprc, aurc, auroc, ause, captured, ece, spearman
-from napari_crii.benchmark.doubt_maps import PASSES, Doubt, doubt_about
+from napari_crii.benchmark.detection import (
+    auprc,
+    aurc,
+    auroc,
+    ause,
+    captured,
+    captured_in_patches,
+    ece,
+    spearman,
+)
+from napari_crii.benchmark.doubt_maps import CASE_PASSES, PASSES, Doubt, doubt_about
 from napari_crii.benchmark.few_labels import split_patients
 from napari_crii.benchmark.material import material_digest
 from napari_crii.benchmark.methods import METHODS
-from napari_crii.benchmark.runs import Run, kept_or_made, read_runs
+from napari_crii.benchmark.runs import Run, group_kept_or_made, read_runs
 from napari_crii.benchmark.ssl import Comparison, build_learner, load_material
-from napari_crii.benchmark.table import markdown_table
 from napari_crii.calibration import Calibrator, PrequentialStore
 from napari_crii.doubt_features import FEATURES
 from napari_crii.edges import edge_distance
@@ -32,13 +40,25 @@ MEMBERS = 3
 BAND = 5
 BEYOND = 2
 CORRECTED = (1, 2, 4, 8)
-SHARES = (0.01, 0.05, 0.1, 0.25)
+SHARES = (1, 5, 10, 25)
 # A slice takes 24 passes: a pool of thousands would take longer than training the networks.
 _POOL_SLICES = 500
 _SHIFT_CONTRAST, _SHIFT_NOISE = 0.6, 0.3
 
+REGIONS = ("whole", "band", "outside", "beyond2")
+CASE = "case"
+
 Progress = Callable[[int, int, str], None]
 Judged = tuple[TrainingSlice, Doubt, NDArray[np.bool_]]
+
+
+class _Fitted(NamedTuple):
+    """A calibrator, what it is called, how many slices taught it, which features it reads."""
+
+    name: str
+    corrected: int
+    calibrator: Calibrator
+    columns: tuple[int, ...]
 
 
 def compare_scores(
@@ -51,8 +71,7 @@ def compare_scores(
     Returns
     -------
     list of dict
-        One per draw and fold; ``pixels`` maps set, region and score to measures, ``cases`` maps
-        set and score to AURC and rank correlation, ``calibrated`` how many slices were used.
+        One per draw, fold and line of `judge`; ``group`` tells how many lines a draw and fold has.
 
     Raises
     ------
@@ -63,13 +82,19 @@ def compare_scores(
     if not name.startswith(("plus", "faithful", "crii")):
         raise TrainingError(f"the method {name} has no coarse and refined output: choose plus")
     finished, data = read_runs(out), load_material(plan)
-    key = {"method": name, "iterations": plan.training.iterations, "labelled": plan.labelled}
-    key |= {"settings": plan.settings(), "material": material_digest(data)}
+    key = {
+        "data": plan.images.absolute().parent.name,
+        "method": name,
+        "iterations": plan.training.iterations,
+        "labelled": plan.labelled,
+        "settings": plan.settings(),
+        "material": material_digest(data),
+    }
     jobs = [{"draw": d, "fold": f, **key} for d in plan.draws for f in plan.folds]
-    found = []
+    found: list[Run] = []
     for done, job in enumerate(jobs):
         work = partial(_run, plan, data, job, progress, (done, len(jobs)))
-        found.append(kept_or_made(out, finished, job, work))
+        found += group_kept_or_made(out, finished, job, work)
         progress(done + 1, len(jobs), name)
     return found
 
@@ -80,7 +105,7 @@ def _run(
     job: dict[str, Any],
     progress: Progress,
     place: tuple[int, int],
-) -> Run:
+) -> list[Run]:
     split = split_patients(data, plan.labelled, job["draw"], job["fold"], plan.fold_count)
     networks: list[CRIINet] = []
     for member in range(MEMBERS):
@@ -98,10 +123,22 @@ def judge(
     tested: Sequence[TrainingSlice],
     pool: Sequence[TrainingSlice],
     seed: int = 0,
-) -> Run:
+) -> list[Run]:
     """Judge every score on test slices, on the pool, and on a shifted copy of the test slices.
 
     Of a large pool 500 slices are judged, drawn evenly.
+
+    Returns
+    -------
+    list of dict
+        One per ``set``, ``region`` and ``score``: ``passes``, how many the score takes; ``auroc``,
+        ``auprc``, ``ause``; ``ece`` of scores that are probabilities, else None;
+        ``captured1``, ``5``, ``10``, ``25``, the part of all errors in so many percent of the
+        pixels, and ``captured_patches``, in ten patches of 16 pixels a patient, mean over
+        patients. ``expected_error`` is calibrated on ``corrected`` slices of the pool, up to eight;
+        ``expected_error_after_1``, 2, 4 on fewer; ``expected_error_without_J`` without the
+        divergence of the outputs. In region ``case`` scores of whole slices stand: ``aurc`` and
+        ``spearman``, the rank correlation with the true Dice. None: it cannot be said.
     """
     rng, noise = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     order = rng.permutation(len(pool))[: _POOL_SLICES + CORRECTED[-1]]
@@ -117,11 +154,11 @@ def judge(
     # What the calibrator learnt from is not what it is judged on.
     corrected, judged["pool"] = judged["pool"][: CORRECTED[-1]], judged["pool"][CORRECTED[-1] :]
     calibrators = _calibrators(corrected, rng)
-    return {
-        "calibrated": min(len(corrected), CORRECTED[-1]),
-        "pixels": {n: pixel_measures(j, calibrators) for n, j in judged.items() if j},
-        "cases": {n: case_measures(j) for n, j in judged.items() if len(j) > 1},
-    }
+    found = []
+    for name, slices in ((name, slices) for name, slices in judged.items() if slices):
+        found += [{"set": name, **line} for line in pixel_lines(slices, calibrators)]
+        found += [{"set": name, **line} for line in case_lines(slices)]
+    return found
 
 
 def shifted(item: TrainingSlice, noise: torch.Generator) -> TrainingSlice:
@@ -135,106 +172,98 @@ def _judged(networks: Sequence[CRIINet], item: TrainingSlice, noise: torch.Gener
     return item, doubt, doubt.labels != item.label.numpy()
 
 
-def _calibrators(
-    corrected: Sequence[Judged], rng: np.random.Generator
-) -> dict[str, tuple[Calibrator, list[int]]]:
-    """Return calibrators by name, with the features that each reads."""
+def _calibrators(corrected: Sequence[Judged], rng: np.random.Generator) -> list[_Fitted]:
+    """Return the calibrators that these corrected slices allow for."""
     everything = list(range(len(FEATURES)))
     without = [i for i in everything if FEATURES[i] != "branches"]
-    found = {}
+    counts = [count for count in CORRECTED if count <= len(corrected)]
+    found = []
     for columns, suffix in ((everything, ""), (without, "_without_J")):
         store = PrequentialStore()
         for _, doubt, wrong in corrected:
             store.add(doubt.features[..., columns], wrong, rng)
-        for count in CORRECTED:
-            fitted = store.fit(count) if len(store) >= count else None
+        for count in counts if not suffix else counts[-1:]:
+            fitted = store.fit(count)
+            fewer = f"_after_{count}" if count < counts[-1] else ""
             if fitted is not None:
-                found[f"expected_error_{count}{suffix}"] = (fitted, columns)
+                name = f"expected_error{fewer}{suffix}"
+                found.append(_Fitted(name, count, fitted, tuple(columns)))
     return found
 
 
-def pixel_measures(
-    judged: Sequence[Judged], calibrators: dict[str, tuple[Calibrator, list[int]]]
-) -> dict[str, dict[str, dict[str, float | None]]]:
-    """Return region to score to measures, over all annotated pixels of all slices together."""
-    said = [item.weight.numpy() > 0 for item, _, _ in judged]
+def pixel_lines(judged: Sequence[Judged], calibrators: Sequence[_Fitted]) -> list[Run]:
+    """Return the measures of each region and score, over all annotated pixels together."""
+    scores = {name: [d.maps[name] for _, d, _ in judged] for name in PASSES}
+    corrected = {}
+    for fitted in calibrators:
+        features = [d.features[..., fitted.columns] for _, d, _ in judged]
+        scores[fitted.name] = [fitted.calibrator.probability(f) for f in features]
+        corrected[fitted.name] = fitted.corrected
+    found = []
+    for region, where in _regions(judged).items():
+        for name, maps in scores.items():
+            measures = _measures(name, maps, judged, where)
+            line = {"score": name, "region": region, "passes": PASSES.get(name, 1)}
+            found.append({**line, "corrected": corrected.get(name), **measures})
+    return found
 
-    def flat(maps: Sequence[NDArray[Any]]) -> NDArray[Any]:
-        return np.concatenate([m[s] for m, s in zip(maps, said, strict=True)])
 
-    wrong = flat([w for _, _, w in judged])
-    scores = {name: flat([d.maps[name] for _, d, _ in judged]) for name in PASSES}
-    for name, (fitted, columns) in calibrators.items():
-        maps = [fitted.probability(d.features[..., columns]) for _, d, _ in judged]
-        scores[name] = flat(maps)
-    distance = flat([edge_distance(d.labels) for _, d, _ in judged])
-    true_distance = flat([edge_distance(item.label.numpy()) for item, _, _ in judged])
-    regions = {
-        "whole": np.ones_like(wrong),
-        "band": distance <= BAND,
-        "outside": distance > BAND,
+def _regions(judged: Sequence[Judged]) -> dict[str, list[NDArray[np.bool_]]]:
+    """Return where each slice (H, W) counts, by region."""
+    found: dict[str, list[NDArray[np.bool_]]] = {n: [] for n in REGIONS}
+    for item, doubt, wrong in judged:
+        said, near = item.weight.numpy() > 0, edge_distance(doubt.labels) <= BAND
         # Errors close to the true edge are ones that a clinician would leave.
-        "beyond2": ~(wrong & (true_distance <= BEYOND)),
-    }
-    return {
-        region: {name: _measures(s[where], wrong[where], name) for name, s in scores.items()}
-        for region, where in regions.items()
-    }
+        close = wrong & (edge_distance(item.label.numpy()) <= BEYOND)
+        for name, where in zip(
+            REGIONS, (said, said & near, said & ~near, said & ~close), strict=True
+        ):
+            found[name].append(where)
+    return found
 
 
-def _measures(score: NDArray[Any], wrong: NDArray[np.bool_], name: str) -> dict[str, float | None]:
+def _measures(
+    name: str,
+    maps: Sequence[NDArray[Any]],
+    judged: Sequence[Judged],
+    where: Sequence[NDArray[np.bool_]],
+) -> dict[str, float | None]:
+    mistakes = [w & there for (_, _, w), there in zip(judged, where, strict=True)]
+    score = np.concatenate([m[there] for m, there in zip(maps, where, strict=True)])
+    wrong = np.concatenate([w[there] for w, there in zip(mistakes, where, strict=True)])
     found = {"auroc": auroc(score, wrong), "auprc": auprc(score, wrong), "ause": ause(score, wrong)}
-    found |= {f"captured_{share:g}": captured(score, wrong, share) for share in SHARES}
-    if name.startswith(("expected", "max_probability")) and len(score):
-        found["ece"] = ece(score, wrong)
+    is_probability = name.startswith(("expected", "max_probability")) and len(score) > 0
+    found["ece"] = ece(score, wrong) if is_probability else float("nan")
+    found |= {f"captured{share}": captured(score, wrong, share / 100) for share in SHARES}
+    least = score.min(initial=0.0)
+    doubts = [np.where(there, m - least, 0) for m, there in zip(maps, where, strict=True)]
+    patients = [item.patient for item, _, _ in judged]
+    found["captured_patches"] = _in_patches(doubts, mistakes, patients)
     return {k: None if np.isnan(v) else round(v, 4) for k, v in found.items()}
 
 
-def case_measures(judged: Sequence[Judged]) -> dict[str, dict[str, float | None]]:
-    """Return, per case score, the AURC and the rank correlation with the true Dice of slices."""
+def _in_patches(
+    doubts: Sequence[NDArray[Any]], mistakes: Sequence[NDArray[np.bool_]], patients: Sequence[str]
+) -> float:
+    """Return the mean over patients of `captured_in_patches`, of those with errors."""
+    shares = []
+    for patient in sorted(set(patients)):
+        mine = [i for i, name in enumerate(patients) if name == patient]
+        share = captured_in_patches([doubts[i] for i in mine], [mistakes[i] for i in mine])
+        shares += [] if np.isnan(share) else [share]
+    return float(np.mean(shares)) if shares else float("nan")
+
+
+def case_lines(judged: Sequence[Judged]) -> list[Run]:
+    """Return, per score of whole slices, the AURC and the rank correlation with the true Dice."""
+    if len(judged) < 2:
+        return []
     quality = np.array([dice(d.labels > 0, item.label.numpy() > 0) for item, d, _ in judged])
-    found: dict[str, dict[str, float | None]] = {}
-    for name in judged[0][1].cases:
+    found: list[Run] = []
+    for name, passes in CASE_PASSES.items():
         doubt = np.array([d.cases[name] for _, d, _ in judged])
         rho = spearman(doubt, quality)
-        found[name] = {
-            "aurc": round(aurc(doubt, quality), 4),
-            "spearman": None if np.isnan(rho) else round(rho, 4),
-        }
+        line = {"score": name, "region": CASE, "passes": passes}
+        line |= {"aurc": round(aurc(doubt, quality), 4)}
+        found.append({**line, "spearman": None if np.isnan(rho) else round(rho, 4)})
     return found
-
-
-def errors_table(runs: Sequence[Run], part: str = "test", region: str = "whole") -> str:
-    """Return a row per score, means over runs, in Markdown."""
-    fields = ("auroc", "auprc", "ause", "captured_0.05", "ece")
-    names = list(dict.fromkeys(n for run in runs for n in run["pixels"][part][region]))
-    rows = []
-    for name in names:
-        measures = [run["pixels"][part][region].get(name, {}) for run in runs]
-        cells = [[m[f] for m in measures if m.get(f) is not None] for f in fields]
-        passes = str(PASSES.get(name, 1))
-        rows.append([name, passes, *(f"{np.mean(c):.3f}" if c else "" for c in cells)])
-    return markdown_table(("score", "passes", "AUROC", "AUPRC", "AUSE", "top 5 %", "ECE"), rows)
-
-
-def errors_page(runs: Sequence[Run]) -> str:
-    """Return a Markdown page with a table per set and region, and the scores of whole slices."""
-    first = runs[0]
-    lines = [
-        "# Does doubt find the errors",
-        "",
-        f"Networks trained by `{first['method']}`, {first['iterations']} iterations, "
-        f"{100 * first['labelled']:g} % of the training patients labelled, {len(runs)} folds and "
-        "draws. `expected_error_N` is calibrated on N corrected slices of the pool. beyond2 leaves "
-        "out the errors within 2 pixels of the true edge.",
-    ]
-    for part, regions in first["pixels"].items():
-        for region in regions:
-            lines += ["", f"## {part}, {region}", "", errors_table(runs, part, region)]
-    rows = [
-        [f"{part}: {name}", *("" if v is None else f"{v:.3f}" for v in found.values())]
-        for part, scores in first["cases"].items()
-        for name, found in scores.items()
-    ]
-    head = ("whole slices, first run", "AURC", "Spearman")
-    return "\n".join([*lines, "", markdown_table(head, rows), ""])

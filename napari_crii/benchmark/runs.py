@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,23 @@ def kept_or_made(
     return run
 
 
+def group_kept_or_made(
+    path: Path, finished: list[Run], key: Mapping[str, Any], work: Callable[[], list[Run]]
+) -> list[Run]:
+    """Return the finished runs that share a key and were written together, as `kept_or_made`.
+
+    Each tells in ``group`` how many they are: a group of which some are missing is made anew.
+    """
+    group = [r for r in finished if all(r.get(k) == v for k, v in key.items())]
+    count = group[0]["group"] if group else 1
+    if len(group) < count:
+        found = work()
+        count = len(found)
+        group = [{**key, "group": count, **run} for run in found]
+        append_runs(path, group)
+    return group[-count:]
+
+
 def as_read_back(parts: Mapping[str, Any]) -> Run:
     """Return settings as they are read back from a run: lists where there were tuples."""
     read_back: Run = json.loads(json.dumps(parts))
@@ -65,19 +82,24 @@ def as_read_back(parts: Mapping[str, Any]) -> Run:
 
 
 def append_run(path: Path, run: Run) -> None:
-    """Add a finished run, on disk when this returns; earlier runs are never written again.
+    """Add a finished run, as `append_runs`."""
+    append_runs(path, [run])
+
+
+def append_runs(path: Path, runs: Sequence[Run]) -> None:
+    """Add finished runs, on disk when this returns; earlier runs are never written again.
 
     Raises
     ------
     OSError
-        If it cannot be written; the runs before it are as they were.
+        If they cannot be written; the runs before them are as they were.
     """
-    line = json.dumps(run, allow_nan=False).encode() + b"\n"
+    lines = b"".join(json.dumps(run, allow_nan=False).encode() + b"\n" for run in runs)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as stream:
         stream.seek(0)
         stream.truncate(stream.read().rfind(b"\n") + 1)
-        stream.write(line)
+        stream.write(lines)
         stream.flush()
         os.fsync(stream.fileno())
 

@@ -29,6 +29,7 @@ from napari_crii.cli._training_options import (
     NoMirror,
     RecipeChoice,
     Scope,
+    ScopeOption,
 )
 from napari_crii.cli._written import table_beside, write_text
 
@@ -51,6 +52,7 @@ def errors(
     batch: BatchSize = 8,
     mixed_precision: MixedPrecision = False,
     one_object: OneObject = False,
+    scope: ScopeOption = Scope.SLICE,
     no_mirror: NoMirror = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -74,10 +76,11 @@ def errors(
         batch=batch,
         mixed_precision=mixed_precision,
         one_object=one_object,
-        recipe=RecipeChoice(0, Scope.SLICE, not no_mirror, None, None),
+        recipe=RecipeChoice(0, scope, not no_mirror, None, None),
     )
     plan = comparison_of(choice, (method,))
-    from napari_crii.benchmark.errors import compare_scores, errors_page, errors_table
+    from napari_crii.benchmark.errors import compare_scores
+    from napari_crii.benchmark.errors_report import errors_page, errors_table
 
     with progress_bar("learning") as advance:
         runs = compare_scores(plan, out, advance)

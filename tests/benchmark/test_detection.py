@@ -3,7 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_crii.benchmark.detection import auprc, aurc, auroc, ause, captured, ece, spearman
+from napari_crii.benchmark.detection import (
+    auprc,
+    aurc,
+    auroc,
+    ause,
+    captured,
+    captured_in_patches,
+    ece,
+    spearman,
+)
 
 
 def example(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -61,3 +70,20 @@ def test_cases_in_the_right_order_have_least_risk() -> None:
     assert aurc(quality, quality) > aurc(1 - quality, quality)
     assert spearman(1 - quality, quality) == pytest.approx(1)
     assert np.isnan(spearman(np.ones(3), quality))
+
+
+def test_errors_captured_in_patches_equal_a_loop_over_patches(rng: np.random.Generator) -> None:
+    scores = [rng.random((20, 27)), rng.random((9, 8))]
+    wrong = [rng.random(s.shape) < 0.2 for s in scores]
+    found = []
+    for score, errors in zip(scores, wrong, strict=True):
+        for top in range(0, score.shape[0], 8):
+            for left in range(0, score.shape[1], 8):
+                here = slice(top, top + 8), slice(left, left + 8)
+                found.append((score[here].sum(), errors[here].sum()))
+    best = sum(errors for _, errors in sorted(found, reverse=True)[:3])
+    total = sum(w.sum() for w in wrong)
+    assert captured_in_patches(scores, wrong, 3, 8) == pytest.approx(best / total)
+    assert captured_in_patches(scores, wrong, 100, 8) == 1
+    none = [np.zeros_like(w) for w in wrong]
+    assert np.isnan(captured_in_patches(scores, none, 3, 8))

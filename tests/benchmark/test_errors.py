@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,16 @@ import torch
 from napari_crii.benchmark import errors
 from napari_crii.benchmark.doubt_maps import PASSES, doubt_about
 from napari_crii.benchmark.errors import (
+    CASE,
     CORRECTED,
+    REGIONS,
     _calibrators,
     _judged,
-    errors_table,
     judge,
-    pixel_measures,
+    pixel_lines,
     shifted,
 )
+from napari_crii.benchmark.errors_report import errors_table
 from napari_crii.benchmark.runs import read_runs
 from napari_crii.doubt_features import FEATURES
 from tests.factories import disc_slice, small_network
@@ -27,6 +30,11 @@ from tests.factories import disc_slice, small_network
 def slices(count: int, seed: int = 0):
     rng = np.random.default_rng(seed)
     return [disc_slice(rng, (40, 48)) for _ in range(count)]
+
+
+def line_of(lines, region: str, score: str):
+    (found,) = (x for x in lines if (x["region"], x["score"]) == (region, score))
+    return found
 
 
 def networks():
@@ -59,23 +67,36 @@ def test_scores_are_of_the_first_network_and_dropout_is_switched_off_again() -> 
 def test_all_sets_regions_and_calibrators_are_judged_and_repeat() -> None:
     found = judge(networks(), slices(3), slices(CORRECTED[-1] + 2, seed=1))
     assert found == judge(networks(), slices(3), slices(CORRECTED[-1] + 2, seed=1))
-    assert found["calibrated"] == CORRECTED[-1]
-    assert found["pixels"].keys() == found["cases"].keys() == {"test", "pool", "shifted"}
-    for regions in found["pixels"].values():
-        assert regions.keys() == {"whole", "band", "outside", "beyond2"}
-        scores = regions["whole"]
-        assert scores.keys() >= PASSES.keys()
-        for count in CORRECTED:
-            assert "ece" in scores[f"expected_error_{count}"]
-            assert f"expected_error_{count}_without_J" in scores
-    assert "| expected_error_8 |" in errors_table([found]).replace("  ", "")
+    lines = {(r["set"], r["region"], r["score"]): r for r in found}
+    assert len(lines) == len(found)
+    assert {part for part, _, _ in lines} == {"test", "pool", "shifted"}
+    assert {region for _, region, _ in lines} == {*REGIONS, CASE}
+    calibrated = {"expected_error": 8, "expected_error_without_J": 8}
+    calibrated |= {f"expected_error_after_{count}": count for count in CORRECTED[:-1]}
+    for part in ("test", "pool", "shifted"):
+        for region in REGIONS:
+            here = {score for p, r, score in lines if (p, r) == (part, region)}
+            assert here == {*PASSES, *calibrated}
+        for score, corrected in calibrated.items():
+            line = lines[part, "whole", score]
+            assert (line["passes"], line["corrected"]) == (1, corrected)
+            assert 0 <= line["ece"] <= 1
+            shares = [line[f"captured{share}"] for share in (1, 5, 10, 25)]
+            assert shares == sorted(shares)
+            assert 0 <= line["captured_patches"] <= 1
+        assert lines[part, "whole", "ensemble"]["passes"] == 3
+        assert lines[part, "whole", "entropy"]["ece"] is None
+        assert lines[part, CASE, "pairwise_dice"]["passes"] == 4
+    assert "| expected_error |" in errors_table(found).replace("  ", "")
+    assert "| pairwise_dice | 4 |" in re.sub(" +", " ", errors_table(found, "test", CASE))
 
 
 def test_the_slices_that_calibrate_are_not_judged() -> None:
     found = judge(networks(), slices(3), slices(4, seed=1))
-    assert found["calibrated"] == 4
-    assert "pool" not in found["pixels"]
-    assert "expected_error_8" not in found["pixels"]["test"]["whole"]
+    assert {line["set"] for line in found} == {"test", "shifted"}
+    calibrated = {line["score"]: line["corrected"] for line in found if line.get("corrected")}
+    assert calibrated["expected_error"] == 4
+    assert "expected_error_after_4" not in calibrated
 
 
 def test_of_a_large_pool_some_slices_are_judged_and_all_that_calibrate_are_taken(
@@ -91,9 +112,10 @@ def test_of_a_large_pool_some_slices_are_judged_and_all_that_calibrate_are_taken
     monkeypatch.setattr(errors, "_judged", judged)
     pool = slices(CORRECTED[-1] + 5, seed=1)
     found = judge(networks(), slices(1), pool)
+    calibrated = [line["corrected"] for line in found if line["score"] == "expected_error"]
     of_the_pool = [image for image in seen if any(image is item.image for item in pool)]
     assert len(of_the_pool) == len({id(image) for image in of_the_pool}) == CORRECTED[-1] + 2
-    assert found["calibrated"] == CORRECTED[-1]
+    assert set(calibrated) == {CORRECTED[-1]}
 
 
 def test_a_calibrator_that_saw_the_errors_of_its_kind_beats_chance() -> None:
@@ -102,7 +124,7 @@ def test_a_calibrator_that_saw_the_errors_of_its_kind_beats_chance() -> None:
     corrected = [_judged(trio, item, noise) for item in slices(8)]
     later = [_judged(trio, item, noise) for item in slices(4, seed=5)]
     calibrators = _calibrators(corrected, np.random.default_rng(0))
-    found = pixel_measures(later, calibrators)["whole"]["expected_error_8"]
+    found = line_of(pixel_lines(later, calibrators), "whole", "expected_error")
     assert found["auroc"] > 0.6
 
 
@@ -111,9 +133,9 @@ def test_errors_near_the_true_edge_are_not_counted_beyond() -> None:
     _, doubt, _ = _judged(networks(), item, torch.Generator())
     truth = item.label.numpy()
     rim = truth.astype(bool) & ~np.roll(truth.astype(bool), 1, axis=1)
-    found = pixel_measures([(item, doubt, rim)], {})
-    assert found["beyond2"]["entropy"]["auroc"] is None
-    assert found["whole"]["entropy"]["auroc"] is not None
+    found = pixel_lines([(item, doubt, rim)], [])
+    assert line_of(found, "beyond2", "entropy")["auroc"] is None
+    assert line_of(found, "whole", "entropy")["auroc"] is not None
 
 
 def test_a_shifted_copy_has_less_contrast_and_the_same_truth() -> None:
@@ -135,10 +157,12 @@ def test_the_command_leaves_runs_and_tables(data: Path, tmp_path: Path, run) -> 
     result = run(*options)
     assert result.exit_code == 0, result.output
     assert "| entropy" in result.stdout
-    assert len(read_runs(out)) == 1
+    runs = read_runs(out)
+    assert {r["group"] for r in runs} == {len(runs)}
+    assert {r["data"] for r in runs} == {data.name}
     assert "## test, band" in out.with_suffix(".md").read_text()
     assert run(*options).exit_code == 0
-    assert len(read_runs(out)) == 1
+    assert read_runs(out) == runs
     result = run(*options, "--method", "bcp")
     assert result.exit_code == 2
     assert "has no coarse and refined output" in result.stderr

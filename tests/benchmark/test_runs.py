@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from napari_crii.benchmark.runs import append_run, as_read_back, find_run, kept_or_made, read_runs
+from napari_crii.benchmark.runs import (
+    append_run,
+    as_read_back,
+    find_run,
+    group_kept_or_made,
+    kept_or_made,
+    read_runs,
+)
 from napari_crii.errors import CriiError
 
 
@@ -69,3 +76,22 @@ def test_settings_with_tuples_are_found_as_they_are_read_back(tmp_path: Path) ->
     settings = as_read_back({"axes": (0, 1), "size": None})
     append_run(tmp_path / "runs.jsonl", {"settings": settings})
     assert find_run(read_runs(tmp_path / "runs.jsonl"), {"settings": settings}) is not None
+
+
+def test_a_group_is_kept_whole_and_made_anew_where_some_of_it_is_missing(tmp_path: Path) -> None:
+    path, done = tmp_path / "runs.jsonl", []
+
+    def work() -> list[dict[str, float]]:
+        done.append(1)
+        return [{"score": 0.5}, {"score": 0.6}, {"score": 0.7}]
+
+    first = group_kept_or_made(path, [], {"fold": 0}, work)
+    assert first == [{"fold": 0, "group": 3, "score": score} for score in (0.5, 0.6, 0.7)]
+    assert group_kept_or_made(path, read_runs(path), {"fold": 0}, work) == first
+    assert len(done) == 1
+    # A run that was killed while it wrote.
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
+    assert group_kept_or_made(path, read_runs(path), {"fold": 0}, work) == first
+    assert len(done) == 2
+    assert group_kept_or_made(path, read_runs(path), {"fold": 0}, work) == first
+    assert len(done) == 2

@@ -1,0 +1,52 @@
+"""The tables of the comparison of scores as detectors of errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from napari_crii.benchmark.errors import CASE
+from napari_crii.benchmark.runs import Run
+from napari_crii.benchmark.table import markdown_table
+
+_PIXEL_COLUMNS = {
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "ause": "AUSE",
+    "captured5": "top 5 %",
+    "captured_patches": "10 patches",
+    "ece": "ECE",
+}
+_CASE_COLUMNS = {"aurc": "AURC", "spearman": "Spearman"}
+
+
+def errors_table(runs: Sequence[Run], part: str = "test", region: str = "whole") -> str:
+    """Return a row per score, means over draws and folds, in Markdown."""
+    here = [run for run in runs if (run["set"], run["region"]) == (part, region)]
+    columns = _CASE_COLUMNS if region == CASE else _PIXEL_COLUMNS
+    rows = []
+    for name in dict.fromkeys(run["score"] for run in here):
+        lines = [run for run in here if run["score"] == name]
+        values = [[v for run in lines if (v := run[field]) is not None] for field in columns]
+        cells = (f"{np.mean(v):.3f}" if v else "" for v in values)
+        rows.append([name, str(lines[0]["passes"]), *cells])
+    return markdown_table(("score", "passes", *columns.values()), rows)
+
+
+def errors_page(runs: Sequence[Run]) -> str:
+    """Return a Markdown page with a table per set and region, and the scores of whole slices."""
+    first = runs[0]
+    draws = {(run["draw"], run["fold"]) for run in runs}
+    lines = [
+        "# Does doubt find the errors",
+        "",
+        f"Networks trained by `{first['method']}`, {first['iterations']} iterations, "
+        f"{100 * first['labelled']:g} % of the training patients labelled, {len(draws)} folds and "
+        "draws. `expected_error` is calibrated on up to eight corrected slices of the pool, "
+        "`expected_error_after_N` on N. beyond2 leaves out the errors within 2 pixels of the true "
+        "edge; case: scores of whole slices.",
+    ]
+    for part, region in dict.fromkeys((run["set"], run["region"]) for run in runs):
+        lines += ["", f"## {part}, {region}", "", errors_table(runs, part, region)]
+    return "\n".join([*lines, ""])
