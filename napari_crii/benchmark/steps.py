@@ -24,7 +24,8 @@ _SETTINGS = {
     "sup": SUP,
     "faithful_unranked": replace(FAITHFUL, intra=0.0, inter=0.0),
     "faithful": replace(FAITHFUL, ranked_from=0.0, ranked_full=1e-9),
-    "plus": replace(PLUS, labelled_only=0.0),
+    "plus_unranked": replace(PLUS, labelled_only=0.0, intra=0.0, inter=0.0),
+    "plus": replace(PLUS, labelled_only=0.0, ranked_from=0.0, ranked_full=1e-9),
 }
 
 
@@ -33,8 +34,8 @@ def step_seconds(
 ) -> dict[str, float]:
     """Return the median processor seconds of a step, settings by turns, on the phantom.
 
-    ``plus`` over ``sup`` is what the method costs; what ``faithful`` costs more than
-    ``faithful_unranked`` is the ranked losses' share of the only preset that has them.
+    ``plus`` over ``sup`` is what the method costs; what a preset costs more than its
+    ``…_unranked`` is the ranked losses' share.
     """
     runs = {name: _events(name, repeats, batch, crop, mixed_precision) for name in _SETTINGS}
     spent: dict[str, list[float]] = {name: [] for name in runs}

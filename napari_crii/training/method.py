@@ -93,7 +93,15 @@ class MethodConfig:
 
 SUP = MethodConfig()
 FAITHFUL = MethodConfig(unlabelled=True, consistency=0.1, intra=0.1, inter=0.1)
-PLUS = MethodConfig(unlabelled=True, mixing=True, beside=True, views=1, low_contrast=0.5)
+PLUS = MethodConfig(
+    unlabelled=True,
+    mixing=True,
+    beside=True,
+    views=1,
+    low_contrast=0.5,
+    intra=0.1,
+    inter=0.1,
+)
 PRESETS = {"sup": SUP, "faithful": FAITHFUL, "plus": PLUS}
 
 

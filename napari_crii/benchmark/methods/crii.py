@@ -38,7 +38,7 @@ CRII = {
     "plus_without_unlabelled": crii_method(replace(PLUS, unlabelled=False)),
     "plus_without_agreement": crii_method(replace(PLUS, agreement=(0.0, 1e-6))),
     "plus_four_views": crii_method(replace(PLUS, views=4)),
-    "plus_with_ranked": crii_method(replace(PLUS, intra=0.1, inter=0.1)),
+    "plus_without_ranked": crii_method(replace(PLUS, intra=0.0, inter=0.0)),
     "faithful_without_ranked": crii_method(replace(FAITHFUL, intra=0.0, inter=0.0)),
     "faithful_faded": crii_method(replace(FAITHFUL, intra=0.0, inter=0.0, low_contrast=0.5)),
 }
