@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,26 +19,27 @@ from napari_crii.disagreement import (
 )
 from napari_crii.doubt_features import doubt_features
 from napari_crii.edges import edge_distance
+from napari_crii.inference import mirror, mirrored_views
 from napari_crii.networks import CRIINet
 
 Maps = dict[str, NDArray[np.float32]]
-_VIEWS: tuple[tuple[int, ...], ...] = ((), (-2,), (-1,), (-2, -1))
+
 _DROPOUT_PASSES = 8
+MEMBERS = 3
 _NOISE = 0.1
 
-PASSES = {
-    "entropy": 1,
-    "max_probability": 1,
-    "edge_distance": 1,
-    "branches_raw": 1,
-    "J": 1,
-    "I": 4,
-    "U": 4,
-    "mc_dropout": _DROPOUT_PASSES,
-    "tta": 8,
-    "ensemble": 3,
-}
-CASE_PASSES = {"pairwise_dice": 4, "branch_dice": 1, "entropy_inside": 1, "entropy_mean": 1}
+SCORES = (
+    "entropy", "max_probability", "edge_distance", "branches_raw", "J", "I", "U", "mc_dropout",
+    "tta", "ensemble",
+)  # fmt: skip
+CASE_SCORES = ("pairwise_dice", "branch_dice", "entropy_inside", "entropy_mean")
+
+
+def passes_of(score: str, mirror_axes: tuple[int, ...] = (0, 1)) -> int:
+    """Return how many passes through a network a score takes, of pixels or of whole slices."""
+    views = len(mirrored_views(mirror_axes))
+    several = {"I": views, "U": views, "pairwise_dice": views, "tta": 2 * views}
+    return {**several, "mc_dropout": _DROPOUT_PASSES, "ensemble": MEMBERS}.get(score, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,10 +64,18 @@ class Doubt:
     cases: dict[str, float]
 
 
-def doubt_about(networks: Sequence[CRIINet], image: Tensor, chance: torch.Generator) -> Doubt:
-    """Score one image (C, H, W) by the first network; all of them are the ensemble."""
-    network = networks[0]
-    coarse, refined = _views(network, image, _VIEWS)
+def doubt_about(
+    networks: Sequence[CRIINet],
+    image: Tensor,
+    chance: torch.Generator,
+    mirror_axes: tuple[int, ...] = (0, 1),
+) -> Doubt:
+    """Score one image (C, H, W) by the first network; all three of them are the ensemble.
+
+    Views are mirrored along `mirror_axes` only: a network knows no others.
+    """
+    network, views = networks[0], mirrored_views(mirror_axes)
+    coarse, refined = _views(network, image, views)
     one_coarse, one = coarse[:1], refined[0]
     several = disagreement(coarse, refined)
     labels = one.argmax(axis=0)
@@ -80,7 +88,7 @@ def doubt_about(networks: Sequence[CRIINet], image: Tensor, chance: torch.Genera
         "I": mutual_information(coarse, refined),
         "U": several.score,
         "mc_dropout": entropy(_dropout_mean(network, image)),
-        "tta": entropy(_noisy_mean(network, image, refined, chance)),
+        "tta": entropy(_noisy_mean(network, image, refined, views, chance)),
         "ensemble": entropy(np.mean([_refined(n, image) for n in networks], axis=0)),
     }
     grey = image.mean(dim=0).numpy()
@@ -98,18 +106,14 @@ def _views(
     network: CRIINet, image: Tensor, views: Sequence[tuple[int, ...]]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return both branches' probabilities (V, K, H, W), every view laid back."""
-    batch = torch.stack([image.flip(axes) if axes else image for axes in views])
+    batch = torch.stack([mirror(image, view) for view in views])
     with torch.inference_mode():
         logits = network(batch)
     coarse, refined = (
-        np.stack([_laid_back(p, axes) for p, axes in zip(branch.softmax(1), views, strict=True)])
+        np.stack([mirror(p, v).numpy() for p, v in zip(branch.softmax(1), views, strict=True)])
         for branch in logits
     )
     return coarse, refined
-
-
-def _laid_back(p: Tensor, axes: tuple[int, ...]) -> NDArray[Any]:
-    return np.asarray((p.flip(axes) if axes else p).numpy())
 
 
 def _refined(network: CRIINet, image: Tensor) -> NDArray[np.float32]:
@@ -129,9 +133,13 @@ def _dropout_mean(network: CRIINet, image: Tensor) -> NDArray[np.float32]:
 
 
 def _noisy_mean(
-    network: CRIINet, image: Tensor, plain: NDArray[np.float32], chance: torch.Generator
+    network: CRIINet,
+    image: Tensor,
+    plain: NDArray[np.float32],
+    views: Sequence[tuple[int, ...]],
+    chance: torch.Generator,
 ) -> NDArray[np.float32]:
-    """Return the mean over four mirrored views, each as it is and with noise."""
+    """Return the mean over mirrored views, each as it is and with noise."""
     noise = _NOISE * torch.randn(image.shape, generator=chance)
-    noisy = _views(network, image + noise, _VIEWS)[1]
+    noisy = _views(network, image + noise, views)[1]
     return np.asarray(np.concatenate([plain, noisy]).mean(axis=0))

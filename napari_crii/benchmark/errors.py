@@ -22,7 +22,14 @@ from napari_crii.benchmark.detection import (
     ece,
     spearman,
 )
-from napari_crii.benchmark.doubt_maps import CASE_PASSES, PASSES, Doubt, doubt_about
+from napari_crii.benchmark.doubt_maps import (
+    CASE_SCORES,
+    MEMBERS,
+    SCORES,
+    Doubt,
+    doubt_about,
+    passes_of,
+)
 from napari_crii.benchmark.few_labels import split_patients
 from napari_crii.benchmark.material import material_digest
 from napari_crii.benchmark.methods import METHODS
@@ -36,7 +43,6 @@ from napari_crii.metrics import dice
 from napari_crii.networks import CRIINet, seeded
 from napari_crii.training import TrainingSlice, steps_of
 
-MEMBERS = 3
 BAND = 5
 BEYOND = 2
 CORRECTED = (1, 2, 4, 8)
@@ -115,7 +121,8 @@ def _run(
             progress(*place, f"network {member + 1}, step {event.step}")
         assert isinstance(learner.network, CRIINet)
         networks.append(learner.network)
-    return judge(networks, split.tested, split.unlabelled, plan.training.crop)
+    axes = plan.training.mirror_axes
+    return judge(networks, split.tested, split.unlabelled, plan.training.crop, axes)
 
 
 def judge(
@@ -123,6 +130,7 @@ def judge(
     tested: Sequence[TrainingSlice],
     pool: Sequence[TrainingSlice],
     seed: int = 0,
+    mirror_axes: tuple[int, ...] = (0, 1),
 ) -> list[Run]:
     """Judge every score on test slices, on the pool, and on a shifted copy of the test slices.
 
@@ -149,15 +157,17 @@ def judge(
     }
     with seeded(seed):
         judged = {
-            name: [_judged(networks, item, noise) for item in items] for name, items in sets.items()
+            name: [_judged(networks, item, noise, mirror_axes) for item in items]
+            for name, items in sets.items()
         }
     # What the calibrator learnt from is not what it is judged on.
     corrected, judged["pool"] = judged["pool"][: CORRECTED[-1]], judged["pool"][CORRECTED[-1] :]
     calibrators = _calibrators(corrected, rng)
     found = []
     for name, slices in ((name, slices) for name, slices in judged.items() if slices):
-        found += [{"set": name, **line} for line in pixel_lines(slices, calibrators)]
-        found += [{"set": name, **line} for line in case_lines(slices)]
+        lines = [*pixel_lines(slices, calibrators), *case_lines(slices)]
+        passes = {x["score"]: passes_of(x["score"], mirror_axes) for x in lines}
+        found += [{"set": name, **x, "passes": passes[x["score"]]} for x in lines]
     return found
 
 
@@ -167,8 +177,13 @@ def shifted(item: TrainingSlice, noise: torch.Generator) -> TrainingSlice:
     return replace(item, image=item.image * _SHIFT_CONTRAST + extra)
 
 
-def _judged(networks: Sequence[CRIINet], item: TrainingSlice, noise: torch.Generator) -> Judged:
-    doubt = doubt_about(networks, item.image, noise)
+def _judged(
+    networks: Sequence[CRIINet],
+    item: TrainingSlice,
+    noise: torch.Generator,
+    mirror_axes: tuple[int, ...] = (0, 1),
+) -> Judged:
+    doubt = doubt_about(networks, item.image, noise, mirror_axes)
     return item, doubt, doubt.labels != item.label.numpy()
 
 
@@ -193,7 +208,7 @@ def _calibrators(corrected: Sequence[Judged], rng: np.random.Generator) -> list[
 
 def pixel_lines(judged: Sequence[Judged], calibrators: Sequence[_Fitted]) -> list[Run]:
     """Return the measures of each region and score, over all annotated pixels together."""
-    scores = {name: [d.maps[name] for _, d, _ in judged] for name in PASSES}
+    scores = {name: [d.maps[name] for _, d, _ in judged] for name in SCORES}
     corrected = {}
     for fitted in calibrators:
         features = [d.features[..., fitted.columns] for _, d, _ in judged]
@@ -203,8 +218,8 @@ def pixel_lines(judged: Sequence[Judged], calibrators: Sequence[_Fitted]) -> lis
     for region, where in _regions(judged).items():
         for name, maps in scores.items():
             measures = _measures(name, maps, judged, where)
-            line = {"score": name, "region": region, "passes": PASSES.get(name, 1)}
-            found.append({**line, "corrected": corrected.get(name), **measures})
+            line = {"score": name, "region": region, "corrected": corrected.get(name)}
+            found.append({**line, **measures})
     return found
 
 
@@ -260,10 +275,9 @@ def case_lines(judged: Sequence[Judged]) -> list[Run]:
         return []
     quality = np.array([dice(d.labels > 0, item.label.numpy() > 0) for item, d, _ in judged])
     found: list[Run] = []
-    for name, passes in CASE_PASSES.items():
+    for name in CASE_SCORES:
         doubt = np.array([d.cases[name] for _, d, _ in judged])
         rho = spearman(doubt, quality)
-        line = {"score": name, "region": CASE, "passes": passes}
-        line |= {"aurc": round(aurc(doubt, quality), 4)}
+        line = {"score": name, "region": CASE, "aurc": round(aurc(doubt, quality), 4)}
         found.append({**line, "spearman": None if np.isnan(rho) else round(rho, 4)})
     return found

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from napari_crii.benchmark import errors
-from napari_crii.benchmark.doubt_maps import PASSES, doubt_about
+from napari_crii.benchmark.doubt_maps import SCORES, doubt_about, passes_of
 from napari_crii.benchmark.errors import (
     CASE,
     CORRECTED,
@@ -43,7 +43,7 @@ def networks():
 
 def test_every_score_has_a_map_and_a_cost() -> None:
     doubt = doubt_about(networks(), slices(1)[0].image, torch.Generator())
-    assert doubt.maps.keys() == PASSES.keys()
+    assert set(doubt.maps) == set(SCORES)
     assert all(m.shape == doubt.labels.shape == (40, 48) for m in doubt.maps.values())
     assert doubt.features.shape == (40, 48, len(FEATURES))
     assert np.isfinite(doubt.features).all()
@@ -64,6 +64,18 @@ def test_scores_are_of_the_first_network_and_dropout_is_switched_off_again() -> 
     np.testing.assert_allclose(alone.maps["ensemble"], doubt.maps["entropy"], atol=1e-5)
 
 
+def test_views_are_mirrored_only_where_the_network_knows_mirrored_slices() -> None:
+    trio, image = networks(), slices(1)[0].image
+    alone = doubt_about(trio, image, torch.Generator(), ())
+    both = doubt_about(trio, image, torch.Generator())
+    turned = doubt_about(trio, image.flip(-1), torch.Generator(), (1,))
+    one_way = doubt_about(trio, image, torch.Generator(), (1,))
+    assert not np.allclose(alone.maps["U"], both.maps["U"])
+    np.testing.assert_allclose(turned.maps["U"][:, ::-1], one_way.maps["U"], atol=1e-5)
+    assert [passes_of("U", axes) for axes in ((), (1,), (0, 1))] == [1, 2, 4]
+    assert [passes_of("tta", axes) for axes in ((), (1,), (0, 1))] == [2, 4, 8]
+
+
 def test_all_sets_regions_and_calibrators_are_judged_and_repeat() -> None:
     found = judge(networks(), slices(3), slices(CORRECTED[-1] + 2, seed=1))
     assert found == judge(networks(), slices(3), slices(CORRECTED[-1] + 2, seed=1))
@@ -76,7 +88,7 @@ def test_all_sets_regions_and_calibrators_are_judged_and_repeat() -> None:
     for part in ("test", "pool", "shifted"):
         for region in REGIONS:
             here = {score for p, r, score in lines if (p, r) == (part, region)}
-            assert here == {*PASSES, *calibrated}
+            assert here == {*SCORES, *calibrated}
         for score, corrected in calibrated.items():
             line = lines[part, "whole", score]
             assert (line["passes"], line["corrected"]) == (1, corrected)
@@ -104,9 +116,9 @@ def test_of_a_large_pool_some_slices_are_judged_and_all_that_calibrate_are_taken
 ) -> None:
     seen: list[object] = []
 
-    def judged(trio, item, noise):
+    def judged(trio, item, *others):
         seen.append(item.image)
-        return _judged(trio, item, noise)
+        return _judged(trio, item, *others)
 
     monkeypatch.setattr(errors, "_POOL_SLICES", 2)
     monkeypatch.setattr(errors, "_judged", judged)
