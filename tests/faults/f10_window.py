@@ -67,7 +67,7 @@ class Scene:
         partner.ask(weights)
         partner.close()
         volume = make_phantom((12, 40, 50))[0]
-        return cls(DemoTask(volume, read_checkpoint_info(weights).classes, weights), 8, 24)
+        return cls(DemoTask(volume, read_checkpoint_info(weights).classes, weights), 8, 30)
 
 
 def _make_saver():

@@ -60,6 +60,12 @@ def test_few_samples_of_a_file_held_now_and_then_are_no_leak() -> None:
     assert count_check("descriptors", "engine", np.array([6, 6, 7, 6, 6, 7, 7, 8])).bad
 
 
+def test_what_usually_is_more_at_the_end_is_bad_though_it_comes_down_at_times() -> None:
+    counts = np.full(len(HOURS), 6.0)
+    counts[-50:] = np.where(np.arange(50) % 5, 7.0, 6.0)
+    assert count_check("descriptors", "engine", counts).bad
+
+
 def test_one_thread_more_at_the_end_is_bad_and_one_for_a_moment_is_not() -> None:
     counts = np.full(len(HOURS), 30.0)
     counts[::7] += 2

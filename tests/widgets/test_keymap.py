@@ -30,7 +30,7 @@ def test_no_key_is_one_of_naparis_shortcuts():
     assert not clashes
 
 
-@pytest.mark.parametrize("kind", ["Labels", "Vectors", "Image"])
+@pytest.mark.parametrize("kind", ["Labels", "Vectors", "Shapes", "Image"])
 def test_no_key_is_bound_on_naparis_layers_except_undo_and_redo(kind):
     import napari.layers
     from napari.components import ViewerModel
