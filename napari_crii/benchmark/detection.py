@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+SHARES = (1, 5, 10, 25)
+
 Score = NDArray[np.floating[Any]]
 Wrong = NDArray[np.bool_]
 
@@ -62,6 +64,20 @@ def captured(score: Score, wrong: Wrong, share: float) -> float:
         return float("nan")
     kept = max(1, round(share * len(score)))
     return float(wrong[np.argsort(-score, kind="stable")[:kept]].sum() / wrong.sum())
+
+
+def pixel_measures(score: Score, wrong: Wrong, is_probability: bool) -> dict[str, float]:
+    """Return every measure of pixels by name; ``ece`` of a probability only, else NaN.
+
+    ``captured5`` is the part of all errors in the top 5 % of the pixels, and so on.
+    """
+    return {
+        "auroc": auroc(score, wrong),
+        "auprc": auprc(score, wrong),
+        "ause": ause(score, wrong),
+        "ece": ece(score, wrong) if is_probability and len(score) else float("nan"),
+        **{f"captured{share}": captured(score, wrong, share / 100) for share in SHARES},
+    }
 
 
 def captured_in_patches(

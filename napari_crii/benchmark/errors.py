@@ -12,16 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_crii.benchmark.detection import (
-    auprc,
-    aurc,
-    auroc,
-    ause,
-    captured,
-    captured_in_patches,
-    ece,
-    spearman,
-)
+from napari_crii.benchmark.detection import aurc, captured_in_patches, pixel_measures, spearman
 from napari_crii.benchmark.doubt_maps import (
     CASE_SCORES,
     MEMBERS,
@@ -43,16 +34,14 @@ from napari_crii.metrics import dice
 from napari_crii.networks import CRIINet, seeded
 from napari_crii.training import TrainingSlice, steps_of
 
+REGIONS = ("whole", "band", "outside", "beyond2")
+CASE = "case"
 BAND = 5
 BEYOND = 2
 CORRECTED = (1, 2, 4, 8)
-SHARES = (1, 5, 10, 25)
 # A slice takes 24 passes: a pool of thousands would take longer than training the networks.
 _POOL_SLICES = 500
 _SHIFT_CONTRAST, _SHIFT_NOISE = 0.6, 0.3
-
-REGIONS = ("whole", "band", "outside", "beyond2")
-CASE = "case"
 
 Progress = Callable[[int, int, str], None]
 Judged = tuple[TrainingSlice, Doubt, NDArray[np.bool_]]
@@ -164,10 +153,13 @@ def judge(
     corrected, judged["pool"] = judged["pool"][: CORRECTED[-1]], judged["pool"][CORRECTED[-1] :]
     calibrators = _calibrators(corrected, rng)
     found = []
-    for name, slices in ((name, slices) for name, slices in judged.items() if slices):
+    for name, slices in judged.items():
+        if not slices:
+            continue
         lines = [*pixel_lines(slices, calibrators), *case_lines(slices)]
-        passes = {x["score"]: passes_of(x["score"], mirror_axes) for x in lines}
-        found += [{"set": name, **x, "passes": passes[x["score"]]} for x in lines]
+        found += [
+            {"set": name, **line, "passes": passes_of(line["score"], mirror_axes)} for line in lines
+        ]
     return found
 
 
@@ -225,16 +217,13 @@ def pixel_lines(judged: Sequence[Judged], calibrators: Sequence[_Fitted]) -> lis
 
 def _regions(judged: Sequence[Judged]) -> dict[str, list[NDArray[np.bool_]]]:
     """Return where each slice (H, W) counts, by region."""
-    found: dict[str, list[NDArray[np.bool_]]] = {n: [] for n in REGIONS}
+    found = []
     for item, doubt, wrong in judged:
         said, near = item.weight.numpy() > 0, edge_distance(doubt.labels) <= BAND
         # Errors close to the true edge are ones that a clinician would leave.
         close = wrong & (edge_distance(item.label.numpy()) <= BEYOND)
-        for name, where in zip(
-            REGIONS, (said, said & near, said & ~near, said & ~close), strict=True
-        ):
-            found[name].append(where)
-    return found
+        found.append((said, said & near, said & ~near, said & ~close))
+    return {name: [where[number] for where in found] for number, name in enumerate(REGIONS)}
 
 
 def _measures(
@@ -246,10 +235,7 @@ def _measures(
     mistakes = [w & there for (_, _, w), there in zip(judged, where, strict=True)]
     score = np.concatenate([m[there] for m, there in zip(maps, where, strict=True)])
     wrong = np.concatenate([w[there] for w, there in zip(mistakes, where, strict=True)])
-    found = {"auroc": auroc(score, wrong), "auprc": auprc(score, wrong), "ause": ause(score, wrong)}
-    is_probability = name.startswith(("expected", "max_probability")) and len(score) > 0
-    found["ece"] = ece(score, wrong) if is_probability else float("nan")
-    found |= {f"captured{share}": captured(score, wrong, share / 100) for share in SHARES}
+    found = pixel_measures(score, wrong, name.startswith(("expected", "max_probability")))
     least = score.min(initial=0.0)
     doubts = [np.where(there, m - least, 0) for m, there in zip(maps, where, strict=True)]
     patients = [item.patient for item, _, _ in judged]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,11 @@ def read_runs(path: Path) -> list[Run]:
 
 def find_run(runs: list[Run], key: Mapping[str, Any]) -> Run | None:
     """Return the first run whose fields include `key`."""
-    return next((r for r in runs if all(r.get(k) == v for k, v in key.items())), None)
+    return next(_fitting(runs, key), None)
+
+
+def _fitting(runs: list[Run], key: Mapping[str, Any]) -> Iterator[Run]:
+    return (run for run in runs if all(run.get(k) == v for k, v in key.items()))
 
 
 def kept_or_made(
@@ -65,7 +69,7 @@ def group_kept_or_made(
 
     Each tells in ``group`` how many they are: a group of which some are missing is made anew.
     """
-    group = [r for r in finished if all(r.get(k) == v for k, v in key.items())]
+    group = list(_fitting(finished, key))
     count = group[0]["group"] if group else 1
     if len(group) < count:
         found = work()

@@ -59,13 +59,15 @@ class HumanMask:
 
     def status(self, index: int) -> SliceStatus:
         """Return how far a human has come with slice `index`."""
+        if not 0 <= index < len(self._labels):
+            raise IndexError(f"there is no slice {index}: there are {len(self._labels)}")
         return self._status.get(index, SliceStatus.UNTOUCHED)
 
     def slices_with(self, *statuses: SliceStatus) -> list[int]:
         """Return the slices that have one of these statuses, in order."""
         untouched = SliceStatus.UNTOUCHED in statuses
         slices = range(len(self._labels)) if untouched else sorted(self._status)
-        return [index for index in slices if self.status(index) in statuses]
+        return [i for i in slices if self._status.get(i, SliceStatus.UNTOUCHED) in statuses]
 
     def state(self, index: int, box: Box) -> SliceState:
         """Return a copy of what stands inside `box` of slice `index`."""

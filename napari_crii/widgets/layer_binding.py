@@ -51,7 +51,7 @@ class LayerBinding:
         self._case = case
         self._strokes = strokes
         self.human, self.proposal, self.disagreement = make_layers(case, classes)
-        self.patches = PatchesLayer(case, view_grid(case.volume))
+        self.patches = PatchesLayer(view_grid(case.volume))
         self.slices = SlicesInView(viewer, self.human, case.volume)
         self.drawn = DrawnSlices(case, self.human, self.slices, strokes)
         self._stale: set[Layer] = set()

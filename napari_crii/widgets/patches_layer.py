@@ -15,7 +15,6 @@ from napari.layers import Vectors
 from numpy.typing import NDArray
 
 from napari_crii.patches import Patch, Reason
-from napari_crii.session import Case
 
 PATCHES = "Patches to check"
 REASON_COLORS = {
@@ -32,13 +31,11 @@ class PatchesLayer:
 
     Parameters
     ----------
-    case
-        Whose patches they are.
     grid
         Scale, units and the like, shared with the other layers of the case.
     """
 
-    def __init__(self, case: Case, grid: Mapping[str, Any]) -> None:
+    def __init__(self, grid: Mapping[str, Any]) -> None:
         self._shown: list[Patch] = []
         self._current: Patch | None = None
         self.layer = Vectors(
