@@ -42,7 +42,7 @@ class BidirectionalCopyPaste:
         logits = step.passed(step.student, paste(labelled.images, rest.strong[0], human[:, None]))
         said = segmentation_loss(logits, labelled.labels, labelled.weights * human)
         guessed = segmentation_loss(logits, pseudo, (~human).float())
-        return 0.5 * (said + PSEUDO_WEIGHT * guessed)
+        return 0.5 * (said + self._setting.pool_weight * PSEUDO_WEIGHT * guessed)
 
     def pseudo_labels(self, step: Step, weak: Tensor) -> Tensor:
         """Return the teacher's labels (B, H, W)."""

@@ -39,7 +39,7 @@ class CrossPseudo:
     """Each network is the other's teacher."""
 
     def __init__(self, setting: Setting) -> None:
-        del setting
+        self._pool_weight = setting.pool_weight
 
     def __call__(self, step: Step) -> Tensor:
         """Return supervision of both plus cross pseudo supervision."""
@@ -51,7 +51,8 @@ class CrossPseudo:
         cross = functional.cross_entropy(first, second.detach().argmax(dim=1))
         cross = cross + functional.cross_entropy(second, first.detach().argmax(dim=1))
         # Supervision is halved; so is what it is weighed against.
-        return said + 0.5 * CROSS * gaussian_ramp(step.progress, RAMP) * cross
+        weight = 0.5 * self._pool_weight * CROSS * gaussian_ramp(step.progress, RAMP)
+        return said + weight * cross
 
 
 def first_logits(network: Pair, images: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ class MutualConsistency:
     """Each decoder learns the other's sharpened output."""
 
     def __init__(self, setting: Setting) -> None:
-        del setting
+        self._pool_weight = setting.pool_weight
 
     def __call__(self, step: Step) -> Tensor:
         """Return supervision of both plus mutual consistency."""
@@ -57,7 +57,8 @@ class MutualConsistency:
         first, second = (z.softmax(dim=1) for z in outputs)
         mutual: Tensor = (first - sharpened(second.detach())).square().mean()
         mutual = mutual + (second - sharpened(first.detach())).square().mean()
-        return said + CONSISTENCY * gaussian_ramp(step.progress, 1.0) * mutual
+        weight = self._pool_weight * CONSISTENCY * gaussian_ramp(step.progress, 1.0)
+        return said + weight * mutual
 
 
 def sharpened(p: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ class MeanTeacher:
     """The student under strong augmentation imitates its average under noise."""
 
     def __init__(self, setting: Setting) -> None:
-        del setting
+        self._pool_weight = setting.pool_weight
 
     def __call__(self, step: Step) -> Tensor:
         """Return supervision plus consistency."""
@@ -30,7 +30,7 @@ class MeanTeacher:
         said, guessed = both_streams(step, rest.strong[0])
         target: Tensor = step.taught(noisy(rest.weak)).softmax(dim=1)
         distance = (guessed.softmax(dim=1) - target).square().mean()
-        weight = CONSISTENCY * gaussian_ramp(step.progress, RAMP)
+        weight = self._pool_weight * CONSISTENCY * gaussian_ramp(step.progress, RAMP)
         return supervised(said, step.batch.labelled) + weight * distance
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -27,11 +27,15 @@ class Setting:
         pseudo-labels so may do it.
     mirror_axes
         In-plane axes along which slices may be mirrored.
+    pool_weight
+        What the weight of all that is learnt from unlabelled crops is multiplied with; ours have
+        settings of their own instead.
     """
 
     classes: int
     largest_component: bool = False
     mirror_axes: tuple[int, ...] = (0, 1)
+    pool_weight: float = 1.0
 
 
 def only_logits(network: nn.Module, images: Tensor) -> Tensor:
@@ -69,6 +73,15 @@ class Method:
     all_labels: bool = False
     weak: bool = False
     logits: Callable[[Any, Tensor], Tensor] = only_logits
+
+
+def weighted(method: Method, factor: float) -> Method:
+    """Return a method that learns `factor` times as much from unlabelled crops."""
+
+    def objective(setting: Setting) -> Objective:
+        return method.objective(replace(setting, pool_weight=factor * setting.pool_weight))
+
+    return replace(method, objective=objective)
 
 
 def supervised(logits: Tensor, labelled: Labelled) -> Tensor:

@@ -28,6 +28,7 @@ class UncertaintyAware:
 
     def __init__(self, setting: Setting) -> None:
         self._classes = setting.classes
+        self._pool_weight = setting.pool_weight
 
     def __call__(self, step: Step) -> Tensor:
         """Return supervision plus consistency of certain pixels."""
@@ -39,7 +40,8 @@ class UncertaintyAware:
         certain = (self.uncertainty(step, rest.weak) < limit).float()
         distance = (guessed.softmax(dim=1) - target).square().mean(dim=1)
         masked = (certain * distance).sum() / certain.sum().clamp_min(_TINY)
-        return supervised(said, step.batch.labelled) + CONSISTENCY * ramp * masked
+        weight = self._pool_weight * CONSISTENCY * ramp
+        return supervised(said, step.batch.labelled) + weight * masked
 
     def uncertainty(self, step: Step, weak: Tensor) -> Tensor:
         """Return the entropy (B, H, W), in nats, of the mean of the teacher's passes."""

@@ -40,7 +40,7 @@ class WeakToStrong:
     """One weak view teaches three disturbed ones."""
 
     def __init__(self, setting: Setting) -> None:
-        del setting
+        self._pool_weight = setting.pool_weight
 
     def __call__(self, step: Step) -> Tensor:
         """Return half of supervision plus what the disturbed views miss."""
@@ -53,7 +53,7 @@ class WeakToStrong:
         guessed = 0.5 * self._learnt(dropped, pseudo, sure)
         for strong in rest.strong:
             guessed = guessed + 0.25 * self._strong(step, strong, pseudo, sure)
-        return 0.5 * (said + guessed)
+        return 0.5 * (said + self._pool_weight * guessed)
 
     def _strong(self, step: Step, strong: Tensor, pseudo: Tensor, sure: Tensor) -> Tensor:
         box = cutmix_boxes(pseudo.shape).to(pseudo.device)

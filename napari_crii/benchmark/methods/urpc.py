@@ -50,7 +50,7 @@ class PyramidConsistency:
     """Scales that agree, the uncertain pixels counting less."""
 
     def __init__(self, setting: Setting) -> None:
-        del setting
+        self._pool_weight = setting.pool_weight
 
     def __call__(self, step: Step) -> Tensor:
         """Return supervision of every scale plus rectified consistency."""
@@ -59,7 +59,8 @@ class PyramidConsistency:
         scales = step.passed(step.student, torch.cat([labelled.images, rest.strong[0]]))
         said = torch.stack([supervised(z[:count], labelled) for z in scales]).mean()
         consistency = rectified_consistency(torch.stack([z[count:] for z in scales]))
-        return said + CONSISTENCY * gaussian_ramp(step.progress, 1.0) * consistency
+        weight = self._pool_weight * CONSISTENCY * gaussian_ramp(step.progress, 1.0)
+        return said + weight * consistency
 
 
 def rectified_consistency(scales: Tensor) -> Tensor:

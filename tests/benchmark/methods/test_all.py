@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from napari_crii.benchmark.methods import METHODS, Setting
+from napari_crii.benchmark.methods import METHODS, RIVALS, Setting, unimatch, weighted
+
+# Another weight is no other method.
+NAMES = [name for name in METHODS if not name.endswith(("_quarter", "_fourfold"))]
 
 
 @pytest.mark.parametrize("progress", [0.0, 0.9])
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_loss_is_finite_and_teaches_every_part(step_of, name: str, progress: float) -> None:
     step = step_of(name, progress)
     loss = METHODS[name].objective(Setting(2, largest_component=True))(step)
@@ -21,7 +24,7 @@ def test_the_loss_is_finite_and_teaches_every_part(step_of, name: str, progress:
     assert not step.teacher.training
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("shape", [(17, 40), (32, 32)])
 def test_what_is_tested_has_the_size_of_the_image(build, name: str, shape) -> None:
     method = METHODS[name]
@@ -29,7 +32,7 @@ def test_what_is_tested_has_the_size_of_the_image(build, name: str, shape) -> No
     assert logits.shape == (2, 2, *shape)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", NAMES)
 def test_unlabelled_crops_matter_where_the_method_says_so(step_of, name: str) -> None:
     step = step_of(name)
     if not METHODS[name].unlabelled:
@@ -46,3 +49,23 @@ def test_unlabelled_crops_matter_where_the_method_says_so(step_of, name: str) ->
     METHODS[name].objective(Setting(2))(step)
     # Two labelled crops and nothing else would be two images in all.
     assert sum(seen) > 2
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_the_weight_of_the_pool_multiplies_what_the_pool_teaches(
+    step_of, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A network that has learnt nothing is never sure.
+    monkeypatch.setattr(unimatch, "CONFIDENCE", 0.0)
+
+    def loss(method) -> float:
+        torch.manual_seed(0)
+        return float(method.objective(Setting(2))(step_of(name)).detach())
+
+    labelled = loss(weighted(RIVALS[name], 0.0))
+    taught = loss(RIVALS[name]) - labelled
+    assert taught != 0
+    for word, factor in (("quarter", 0.25), ("fourfold", 4.0)):
+        assert loss(METHODS[f"{name}_{word}"]) - labelled == pytest.approx(
+            factor * taught, rel=1e-3, abs=1e-6
+        )
