@@ -19,6 +19,7 @@ from pathlib import Path
 
 from napari_crii.classes import LabelClass
 from napari_crii.errors import JournalError, ProjectError, ReadOnlyError
+from napari_crii.io.atomic import holds_anything
 from napari_crii.session import journal_file
 from napari_crii.session.entries import Entry, make_entry
 from napari_crii.session.journal import Journal, Listener
@@ -58,13 +59,29 @@ def no_folders_left(folder: Path) -> Iterator[None]:
 
 
 def _make_empty(folder: Path) -> None:
+    require_new(folder, "project")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        full = any(folder.iterdir())
     except OSError as error:
         raise ProjectError(f"{folder} cannot be made: {error.strerror}") from error
+
+
+def require_new(folder: Path, purpose: str) -> None:
+    """Refuse a folder in which something is, and a file.
+
+    Raises
+    ------
+    ProjectError
+        If it is neither empty nor still to be made, or cannot be read.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ProjectError(f"{folder} is a file: choose a new folder for the {purpose}")
+    try:
+        full = holds_anything(folder)
+    except OSError as error:
+        raise ProjectError(f"{folder} cannot be read: {error.strerror}") from error
     if full:
-        raise ProjectError(f"{folder} is not empty: choose a new folder for the project")
+        raise ProjectError(f"{folder} is not empty: choose a new folder for the {purpose}")
 
 
 def make_journal(folder: Path, entries: Sequence[Entry]) -> None:

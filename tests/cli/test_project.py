@@ -79,7 +79,7 @@ def test_what_a_user_can_get_wrong_is_one_sentence(
     assert "is empty" in refused("project", "import", folder, "one", wrong)
     write_mask(wrong, labels[:4], geometry)
     assert "resample it" in refused("project", "import", folder, "one", wrong)
-    assert "not empty" in refused("project", "export", folder, wrong, "--unfinished")
+    assert "is a file" in refused("project", "export", folder, wrong, "--unfinished")
     assert run("project").exit_code == 2
 
 
@@ -109,6 +109,9 @@ def test_damage_is_found(refused, run, folder: Path, scan_file: Path, tmp_path: 
     assert result.exit_code == 0
     assert "damaged" in result.stderr
     assert "is not empty" in refused("project", "salvage", copied, tmp_path / "new")
+    file = tmp_path / "file"
+    file.touch()
+    assert "is a file" in refused("project", "salvage", copied, file)
     assert run("project", "verify", tmp_path / "new").exit_code == 0
 
 

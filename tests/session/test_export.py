@@ -143,6 +143,8 @@ def test_an_export_touches_no_file_that_is_there(project: Project, tmp_path: Pat
     (tmp_path / "out" / "mine").write_text("x")
     with pytest.raises(ProjectError, match="is not empty"):
         export(project, tmp_path / "out")
+    with pytest.raises(ProjectError, match="mine is a file"):
+        export(project, tmp_path / "out" / "mine")
     with pytest.raises(ProjectError, match="no case that is finished"):
         export(project, tmp_path / "other", cases=["begun"])
     assert not (tmp_path / "other").exists()
