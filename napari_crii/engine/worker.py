@@ -61,8 +61,9 @@ class Engine:
     """Propose slice after slice, looking for newer messages in between.
 
     What is wanted, and what a new request makes of older ones, is told in `Wanted`. New weights are
-    taken up between two slices; a slice is never computed twice with the same ones because it was
-    asked for again meanwhile.
+    taken up between two slices, and once they are said to be in use no proposal of older ones
+    follows; a slice is never computed twice with the same ones because it was asked for again
+    meanwhile.
     """
 
     def __init__(self, channel: Channel) -> None:
@@ -160,8 +161,8 @@ class Engine:
             latest = self._wanted.request_for(index)
             if latest is None or self._wanted.scan != scan:
                 return
-            # Asked for again after new weights came: these are not what was meant.
-            if latest != request and predictor is not self._predictor:
+            # New weights came meanwhile and are said to be in use: the slice is still wanted.
+            if predictor is not self._predictor:
                 return
             request = latest
             self._channel.send(self._written(proposed, latest, index))

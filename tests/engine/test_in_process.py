@@ -113,13 +113,15 @@ def test_after_new_weights_a_slice_asked_for_again_is_computed_anew(
     assert made == [other[1].digest] * 2
 
 
-def test_new_weights_are_taken_up_between_two_slices(
+def test_no_proposal_of_older_weights_follows_new_ones(
     run: Run, weights: tuple[Path, Checkpoint], other: tuple[Path, Checkpoint]
 ) -> None:
-    run.during = {1: [UseCheckpoint(str(other[0]), 2)]}
+    run.during = {2: [UseCheckpoint(str(other[0]), 2)]}
     assert run(Propose(1, "a", (0, 1))) == [(0, 1), (1, 1)]
-    made = [m.checkpoint for m in run.sent if isinstance(m, SliceProposed)]
-    assert made == [weights[1].digest, other[1].digest]
+    assert run.computed == [0, 1, 1]
+    told = [m for m in run.sent if isinstance(m, SliceProposed | CheckpointInUse)]
+    made = [m.checkpoint if isinstance(m, SliceProposed) else m.digest for m in told]
+    assert made == [weights[1].digest] * 2 + [other[1].digest] * 2
     in_use = [m for m in run.sent if isinstance(m, CheckpointInUse)]
     assert [(m.digest, m.number) for m in in_use] == [(weights[1].digest, 1), (other[1].digest, 2)]
 
