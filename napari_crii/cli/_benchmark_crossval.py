@@ -45,6 +45,10 @@ Out = Annotated[
         help="Finished folds, *.jsonl: what is there is not computed again.",
     ),
 ]
+Losses = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="sup, faithful or plus: what is learnt from the masks."),
+]
 
 
 def crossval(
@@ -66,6 +70,7 @@ def crossval(
     assumed_mm: AssumedMm = None,
     adaptive_contrast: AdaptiveContrast = False,
     one_object: OneObject = False,
+    preset: Losses = "sup",
     as_json: JsonOption = False,
 ) -> None:
     """Train and test by turns, patient by patient: Dice of every patient, by a stranger.
@@ -85,6 +90,7 @@ def crossval(
     )
     from napari_crii.benchmark.crossval import CrossValidation
     from napari_crii.training import TrainingConfig
+    from napari_crii.training.method import preset as preset_named
 
     training = TrainingConfig(
         iterations=iterations,
@@ -92,6 +98,7 @@ def crossval(
         mirror_axes=recipe.mirror_axes,
         mixed_precision=mixed_precision,
         turned=turned,
+        method=preset_named(preset),
     )
     plan = CrossValidation(images, labels, groups, names, recipe, training, folds, seed)
     _report_folds(plan, out, table, as_json)

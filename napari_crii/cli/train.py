@@ -62,7 +62,7 @@ Preset = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="sup, faithful or plus; without it plus with --unlabelled, else sup.",
+        help="sup, faithful or plus; without it faithful with --unlabelled, else sup.",
     ),
 ]
 Half = Annotated[bool, typer.Option("--half", help="Store 16-bit weights: half the size.")]

@@ -179,6 +179,11 @@ def test_the_command_leaves_runs_and_a_table(data: Path, tmp_path: Path, run) ->
     assert report["coarse"].keys() == {"patients", "mean", "spread", "worst", "worst_patient"}
     assert report["folds"] == read_runs(out)
     assert (report["runs"], report["table"]) == (str(out), str(out.with_suffix(".md")))
+    assert run(*options, "--preset", "faithful").exit_code == 0
+    learnt = [found["settings"]["training"]["method"]["intra"] for found in read_runs(out)]
+    assert learnt == [0.0, 0.0, 0.1, 0.1]
+    other = run(*options, "--preset", "none")
+    assert (other.exit_code, "there is no preset 'none'" in other.stderr) == (2, True)
 
 
 def test_what_the_command_cannot_do_is_one_sentence(data: Path, tmp_path: Path, run) -> None:
