@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
+
+# What a patch counts beside one that is next to it and comes before it.
+NEIGHBOURS_SHARE = 0.7
 
 
 class Reason(StrEnum):
@@ -73,10 +77,29 @@ class Patch:
     score: float
     reason: Reason
 
+    def is_beside(self, other: Patch) -> bool:
+        """Whether they share a slice, or overlap on slices next to each other."""
+        apart = abs(self.slice - other.slice)
+        return apart == 0 or (apart == 1 and self.box.overlaps(other.box))
+
 
 def order_patches(patches: Iterable[Patch]) -> list[Patch]:
-    """Order the patches of a scan: doubtful regions first, thin rims last, worst first in each."""
-    return sorted(patches, key=lambda p: (p.reason is Reason.BOUNDARY, -p.score))
+    """Order the patches of a scan: doubtful regions first, thin rims last, worst first in each.
+
+    A patch counts less the more of its neighbourhood comes before it (`NEIGHBOURS_SHARE`), so that
+    an object in doubt from slice to slice does not hide all other places behind it.
+    """
+    found: dict[tuple[bool, int], list[tuple[Patch, int]]] = {}
+    counted: list[tuple[bool, float, int]] = []
+    worst_first = sorted(patches, key=lambda p: -p.score)
+    for place, patch in enumerate(worst_first):
+        rim = patch.reason is Reason.BOUNDARY
+        beside = (found.get((rim, patch.slice + by), ()) for by in (-1, 0, 1))
+        depths = (depth for other, depth in chain(*beside) if patch.is_beside(other))
+        depth = 1 + max(depths, default=-1)
+        found.setdefault((rim, patch.slice), []).append((patch, depth))
+        counted.append((rim, -patch.score * NEIGHBOURS_SHARE**depth, place))
+    return [worst_first[place] for *_, place in sorted(counted)]
 
 
 def box_around(row: int, column: int, size: int, shape: tuple[int, int]) -> Box:

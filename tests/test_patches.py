@@ -6,7 +6,15 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_crii.patches import Box, Patch, Reason, box_around, order_patches, tiles
+from napari_crii.patches import (
+    NEIGHBOURS_SHARE,
+    Box,
+    Patch,
+    Reason,
+    box_around,
+    order_patches,
+    tiles,
+)
 
 SIDES = st.integers(1, 60)
 SHAPES = st.tuples(SIDES, SIDES)
@@ -88,3 +96,44 @@ def test_thin_rims_come_last_and_the_worst_first_in_each_kind() -> None:
     region, faint = Patch(1, box, 0.2, Reason.REGION), Patch(2, box, 0.4, Reason.LOW_CONTRAST)
     assert order_patches([rim, region, worse_rim, faint]) == [faint, region, worse_rim, rim]
     assert order_patches([]) == []
+
+
+def test_ten_neighbours_in_a_row_let_other_places_in_between() -> None:
+    object_in_doubt = [
+        Patch(z, Box(8, 8, 40, 40), 0.9 - 0.001 * z, Reason.REGION) for z in range(20)
+    ]
+    elsewhere = [Patch(z, Box(60, 60, 92, 92), 0.3, Reason.REGION) for z in (30, 40, 50, 60)]
+    ordered = order_patches(object_in_doubt + elsewhere)
+    assert ordered[0] == object_in_doubt[0]
+    assert {ordered.index(p) for p in elsewhere} <= set(range(10))
+    last = ordered[10:]
+    assert last == sorted(last, key=lambda p: -p.score)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 5), st.integers(0, 40), st.floats(0.05, 1), st.sampled_from(Reason)
+        ),
+        max_size=14,
+    )
+)
+def test_a_patch_counts_less_for_each_neighbour_on_the_way_from_the_worst_one(drawn):
+    patches = [Patch(z, Box(top, 0, top + 8, 8), score, why) for z, top, score, why in drawn]
+    worst_first = sorted(patches, key=lambda p: -p.score)
+
+    def depth(at: int) -> int:
+        patch = worst_first[at]
+        rim = patch.reason is Reason.BOUNDARY
+        before = [
+            depth(i)
+            for i, other in enumerate(worst_first[:at])
+            if (other.reason is Reason.BOUNDARY) == rim and other.is_beside(patch)
+        ]
+        return 1 + max(before) if before else 0
+
+    counted = [
+        (p.reason is Reason.BOUNDARY, -p.score * NEIGHBOURS_SHARE ** depth(i), i)
+        for i, p in enumerate(worst_first)
+    ]
+    assert order_patches(patches) == [worst_first[i] for *_, i in sorted(counted)]
