@@ -265,6 +265,7 @@ class AssistantController(QObject):
         ready = replace(self._state, message="Ready.", is_error=False)
         self._refresh(replace(ready, scan=scan_in_words(self.case), has_case=True))
         self._renew_patches()
+        self.network.renew()
 
     def _on_left(self) -> None:
         """Stop what is on its way for a case that is no longer on display."""

@@ -28,7 +28,7 @@ from napari_crii.session.weights import PublishedWeights
 from napari_crii.widgets.background import Mailbox, once
 from napari_crii.widgets.curve import LearningCurve
 from napari_crii.widgets.learning_run import LearningRun
-from napari_crii.widgets.learning_words import outcome_in_words
+from napari_crii.widgets.learning_words import outcome_in_words, verdict_in_words
 from napari_crii.widgets.report_words import Remark
 from napari_crii.widgets.state import Progress
 
@@ -86,6 +86,7 @@ class Learning(QObject):
         self._mailbox = Mailbox(self._on_message, self)
         self._soon = once(listeners.changed)
         self._soon.setInterval(TOLD_MS)
+        self._verdict = ""
         self.words = ""
         self.remarks: list[Remark] = []
 
@@ -143,7 +144,7 @@ class Learning(QObject):
         self._trainer.learn(snapshot, folder, request)
         self._run = LearningRun(len(snapshot.slices))
         self._run.progress = Progress(0, 1)
-        self._say(self._run.words(False))
+        self._say(self._at_work())
 
     def pause(self, paused: bool) -> None:
         """Wait before the next step, or go on."""
@@ -171,6 +172,7 @@ class Learning(QObject):
 
     def stop(self) -> None:
         """Discard what is being learnt."""
+        self._verdict = ""
         if self._trainer is not None:
             self._trainer.stop()
             self._paused = False
@@ -219,7 +221,11 @@ class Learning(QObject):
     def _tell_step(self) -> None:
         """Say how far it is."""
         if not self._run.stopping:
-            self.words = self._run.words(self._paused)
+            self.words = self._at_work()
+
+    def _at_work(self) -> str:
+        """Say how far the run at work is, and what the one before it led to."""
+        return f"{self._run.words(self._paused)} {self._verdict}".rstrip()
 
     def _remark(self, text: str) -> None:
         self._run.remarks.append(text)
@@ -232,6 +238,7 @@ class Learning(QObject):
             finished = LearningFinished("stopped", "", "")
         if finished.checkpoint:
             self._learned()
+        self._verdict = verdict_in_words(finished)
         self._end(outcome_in_words(run.slices, finished))
         if finished.reason == "failed":
             self._listeners.failed(self.words)

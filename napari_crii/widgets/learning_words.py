@@ -62,6 +62,13 @@ def outcome_in_words(slices: int, finished: LearningFinished) -> str:
     return f"Learnt from {slices_in_words(slices, 'corrected')}. {_judged(finished)}"
 
 
+def verdict_in_words(finished: LearningFinished) -> str:
+    """Say whether the last update made proposals better; ``""`` where there was none."""
+    if finished.reason == "refused":
+        return f"{_judged(finished)} It was refused."
+    return _judged(finished) if finished.checkpoint else ""
+
+
 def _judged(finished: LearningFinished) -> str:
     before, after = round(finished.before, 2), round(finished.after, 2)
     if finished.before < 0 or finished.after < 0:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakSet
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
@@ -87,6 +88,9 @@ class NetworkAtWork(QObject):
         self.checkpoint: Path | None = None
         self._problem: Remark | None = None
         self._counted: tuple[object, int] = (None, 0)
+        # Cases whose proposals are of earlier weights, and whether the one shown is to be renewed.
+        self._outdated: WeakSet[Case] = WeakSet()
+        self._renewing = False
         self.weights = Weights(sitting, audience.changed)
         listeners = Listeners(audience.changed, self._on_published, self._note_problem)
         self.learning = Learning(listeners, self)
@@ -148,8 +152,7 @@ class NetworkAtWork(QObject):
         if wanted is None or wanted.path is None:
             return
         self.learning.stop()
-        self.checkpoint = wanted.path
-        self.proposing.use_checkpoint(wanted.path)
+        self._take_up(wanted.path)
         self._audience.say("Other weights are in use; slices that nobody touched follow.")
         self._propose_untouched()
 
@@ -165,6 +168,17 @@ class NetworkAtWork(QObject):
             say("Proposing.")
         else:
             say("A human has touched this already; proposals leave it alone.")
+
+    def renew(self) -> None:
+        """Propose anew what earlier weights proposed of the case on display, by itself."""
+        shown = self._shown()
+        if shown is None or shown.case not in self._outdated:
+            return
+        untouched = to_propose(shown.case, shown.current_slice, whole_volume=True)
+        stale = [index for index in untouched if shown.case.proposals.has(index)]
+        if stale:
+            self._renewing = True
+            self.proposing.ask(shown.case.volume, stale)
 
     def learn(self, plan: LearningPlan | None = None) -> None:
         """Start a fine-tuning tick, unless one is at work or nothing is new."""
@@ -198,9 +212,18 @@ class NetworkAtWork(QObject):
         self.learning.close()
         self.proposing.close()
 
+    def _take_up(self, checkpoint: Path) -> None:
+        """Propose with other weights from the next slice on, and renew what stands of others."""
+        self.checkpoint = checkpoint
+        self.proposing.use_checkpoint(checkpoint)
+        session = self._sitting.session
+        if session is not None:
+            self._outdated.update(session.cases.values())
+
     def _ask(self, shown: CaseView, whole_volume: bool) -> bool:
         """Ask for proposals; whether there are slices that nobody touched."""
         wanted = to_propose(shown.case, shown.current_slice, whole_volume)
+        self._renewing = whole_volume
         if wanted:
             self.proposing.ask(shown.case.volume, wanted)
         return bool(wanted)
@@ -236,6 +259,9 @@ class NetworkAtWork(QObject):
             QTimer.singleShot(0, self._audience.renew)
 
     def _on_proposed(self, seconds: float) -> None:
+        shown = self._shown()
+        if shown is not None and self._renewing:
+            self._outdated.discard(shown.case)
         self._audience.renew()
         self._audience.say(f"Proposed in {seconds:.1f} s.")
         self.proposed.emit()
@@ -244,8 +270,7 @@ class NetworkAtWork(QObject):
         """Use new weights, keep them in the project, and refresh what nobody touched."""
         assert new.path is not None
         self._sitting.keep_weights(new)
-        self.checkpoint = new.path
-        self.proposing.use_checkpoint(new.path)
+        self._take_up(new.path)
         self.weights.use(new)
         self.propose(whole_volume=True)
         self.learn_by_itself()

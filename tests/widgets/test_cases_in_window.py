@@ -9,12 +9,15 @@ import pytest
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QLabel
 
+from napari_crii.engine.messages import LearningFinished
 from napari_crii.io import write_map
 from napari_crii.session.project import Project
 from napari_crii.widgets import _questions
 from napari_crii.widgets.case_words import CaseLine, line_of, ranges_in_words
 from napari_crii.widgets.first_reading import FIRST
+from tests.widgets.conftest import save_small
 from tests.widgets.driver import HUMAN, LEFT, NO_KEY
+from tests.widgets.panels import accept, answer, panel
 from tests.widgets.projects import (
     SLICE,
     enter,
@@ -98,6 +101,36 @@ def test_a_click_opens_a_case_and_the_list_tells_how_far_each_has_come(window):
     shown = [layer for layer in window.viewer.layers if layer.name in ("scan", "other")]
     assert {layer.name: layer.visible for layer in shown} == {"scan": True, "other": False}
     assert [status for _, status, _ in rows(window)] == ["in progress"] * 2
+
+
+def test_a_case_that_is_shown_again_is_proposed_anew_where_older_weights_had(
+    window, engine, trainer, tmp_path
+):
+    click(window, "heart-1")
+    window.propose(engine.last)
+    accept(window, 1)
+    click(window, "heart-2")
+    asked = len(engine.last.asked)
+    window.click(panel(window).learn)
+    newer = save_small(tmp_path / "newer.safetensors", seed=9)
+    trainer.last.say(LearningFinished("completed", str(newer), ""))
+    window.until(lambda: engine.last.checkpoints[-1] == newer)
+    answer(window, engine, "newer")
+    window.qtbot.wait(50)
+    click(window, "heart-1")
+    assert len(engine.last.asked) == asked + 2
+    assert sorted(engine.last.asked[-1][2]) == [0, 2, 3, 4, 5]
+    engine.last.answer("newer", count=2)
+    window.until(lambda: window.case.proposals.checkpoint(engine.last.asked[-1][2][1]) == "newer")
+    # Left before all of them came: the rest is asked for when it is shown once more.
+    click(window, "heart-2")
+    click(window, "heart-1")
+    assert len(engine.last.asked) == asked + 3
+    answer(window, engine, "newer")
+    assert {window.case.proposals.checkpoint(i) for i in (0, 2, 3, 4, 5)} == {"newer"}
+    click(window, "heart-2")
+    click(window, "heart-1")
+    assert len(engine.last.asked) == asked + 3
 
 
 def test_a_flag_is_told_first_and_taken_off_again(window, monkeypatch):

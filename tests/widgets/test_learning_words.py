@@ -14,6 +14,7 @@ from napari_crii.widgets.learning_words import (
     offer_in_words,
     outcome_in_words,
     place_in_words,
+    verdict_in_words,
     weights_in_words,
 )
 from napari_crii.widgets.weights_history import WeightsHistory
@@ -67,6 +68,17 @@ def test_an_update_that_nothing_could_judge_says_what_is_missing():
     )
     few = LearningFinished("completed", "new", "", 0.8, 0.9, check_slices=2)
     assert outcome_in_words(2, few) == f"{said} Dice 0.80 -> 0.90 on your 2 check slices."
+
+
+def test_the_verdict_on_the_last_update_is_what_its_outcome_says_of_it():
+    better = LearningFinished("completed", "new.safetensors", "", 0.87, 0.9, 3)
+    assert verdict_in_words(better) == (
+        "The last update made proposals better: Dice 0.87 -> 0.90 on your 3 check slices."
+    )
+    assert outcome_in_words(14, better).endswith(verdict_in_words(better))
+    worse = LearningFinished("refused", "", "", 0.9, 0.7, 3)
+    assert verdict_in_words(worse).endswith("on your 3 check slices. It was refused.")
+    assert verdict_in_words(LearningFinished("stopped", "", "")) == ""
 
 
 def test_nothing_new_is_said_to_be_as_it_was():

@@ -67,6 +67,16 @@ def test_rolling_back_proposes_anew_and_leaves_what_a_human_drew(window, engine,
     assert np.array_equal(window.case.human.labels, drawn)
 
 
+def test_while_it_learns_again_the_panel_still_says_what_the_last_update_led_to(window, publish):
+    publish(1, before=0.87, after=0.9, check_slices=3)
+    better = "The last update made proposals better: Dice 0.87 -> 0.90 on your 3 check slices."
+    accept(window, 2)
+    window.click(panel(window).learn)
+    assert seen(panel(window).box, f"Learning from 2 corrected slices, starting. {better}")
+    window.click(panel(window).back)
+    assert not seen(panel(window).box, better)
+
+
 def test_the_list_of_versions_marks_the_one_in_use_and_takes_another(
     window, engine, weights, publish
 ):
