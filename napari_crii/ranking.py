@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_crii.edges import contrast_to_noise, edge_distance
-from napari_crii.patches import Box, Patch, Reason
+from napari_crii.patches import Box, Patch, Reason, tiles
 
 BOUNDARY_BAND = 3
 PATCH_SIZE = 32
 MINIMUM_SCORE = 0.05
+TILE_SIZE = 16
 
 
 def rank_patches(
@@ -59,6 +60,25 @@ def rank_patches(
         # No window that shares a pixel with this one.
         means[max(0, top - height + 1) : top + height, max(0, left - width + 1) : left + width] = -1
     return patches
+
+
+def low_contrast_tiles(
+    score: NDArray[np.float32],
+    labels: NDArray[np.integer],
+    image: NDArray[np.generic],
+    low_contrast: float,
+) -> NDArray[np.bool_]:
+    """Return the tiles of 16 pixels (H, W) in which doubt is high and contrast is low.
+
+    Parameters are those of `rank_patches`; a tile without a proposed edge is none of them.
+    """
+    grey = image if image.ndim == 2 else image.mean(axis=-1)
+    found = np.zeros(labels.shape, dtype=bool)
+    for box in tiles((labels.shape[0], labels.shape[1]), TILE_SIZE, TILE_SIZE):
+        where = box.slices
+        if float(score[where].mean()) >= MINIMUM_SCORE:
+            found[where] |= _lowest_contrast(grey[where], labels[where]) < low_contrast
+    return found
 
 
 def _reason(

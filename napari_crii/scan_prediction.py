@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_crii.disagreement import disagreement
+from napari_crii.disagreement import DisagreementMap, disagreement
 from napari_crii.inference import Prediction, Predictor
 from napari_crii.patches import Patch, order_patches
 from napari_crii.ranking import rank_patches
@@ -89,8 +89,8 @@ def doubt_on_slice(
     volume: Volume,
     index: int,
     low_contrast: float,
-) -> tuple[NDArray[np.float32], list[Patch]]:
-    """Return where errors are expected on slice `index`, and its patches, worst first.
+) -> tuple[DisagreementMap, list[Patch]]:
+    """Return the map of doubt about slice `index`, and its patches, worst first.
 
     Parameters
     ----------
@@ -99,14 +99,10 @@ def doubt_on_slice(
     low_contrast
         As for `rank_patches`.
 
-    Returns
-    -------
-    score, patches
-        The score (H, W) is `DisagreementMap.score`.
     """
-    score = disagreement(prediction.coarse, prediction.refined, prediction.coarse_stride).score
+    doubt = disagreement(prediction.coarse, prediction.refined, prediction.coarse_stride)
     image = volume.slices()[index]
-    return score, rank_patches(score, labels, image, index, low_contrast)
+    return doubt, rank_patches(doubt.score, labels, image, index, low_contrast)
 
 
 def _empty(volume: Volume, foreground: int) -> ScanPrediction:
@@ -130,10 +126,10 @@ def _enter(
 ) -> list[Patch]:
     """Enter one slice into the arrays, and return its patches."""
     labels = prediction.labels()
-    score, patches = doubt_on_slice(prediction, labels, volume, index, low_contrast)
+    doubt, patches = doubt_on_slice(prediction, labels, volume, index, low_contrast)
     axis = volume.slice_axis
     to_slices(result.mask, axis)[index] = labels
-    to_slices(result.disagreement, axis)[index] = score
+    to_slices(result.disagreement, axis)[index] = doubt.score
     for k in range(len(result.refined)):
         to_slices(result.coarse[k], axis)[index] = prediction.coarse_mean[k + 1]
         to_slices(result.refined[k], axis)[index] = prediction.refined_mean[k + 1]

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_crii.edges import edge_distance
-from napari_crii.patches import Box, Patch, Reason
-from napari_crii.ranking import MINIMUM_SCORE, rank_patches
+from napari_crii.edges import contrast_to_noise, edge_distance
+from napari_crii.patches import Box, Patch, Reason, tiles
+from napari_crii.ranking import MINIMUM_SCORE, TILE_SIZE, low_contrast_tiles, rank_patches
 from tests.factories import disc
 
 SHAPE = (72, 90)
@@ -115,3 +115,24 @@ def test_a_faint_lesion_inside_an_organ_is_low_contrast(rng: np.random.Generator
     image = 0.4 * lesion + rng.normal(0, 1, SHAPE)
     assert reason(0.9 * lesion, labels, image) is Reason.LOW_CONTRAST
     assert reason(0.9 * lesion, labels, image + 9 * lesion) is not Reason.LOW_CONTRAST
+
+
+def test_tiles_of_low_contrast_are_doubtful_and_hold_an_edge_that_hardly_stands_out(
+    rng: np.random.Generator,
+) -> None:
+    image = 0.4 * OBJECT + rng.normal(0, 1, SHAPE)
+    score = (0.9 * (edge_distance(OBJECT.astype(int)) <= 1)).astype(np.float32)
+    found = low_contrast_tiles(score, OBJECT, image, 1.0)
+    expected = np.zeros(SHAPE, bool)
+    for box in tiles(SHAPE, TILE_SIZE, TILE_SIZE):
+        where = box.slices
+        doubtful = score[where].mean() >= MINIMUM_SCORE
+        faint = contrast_to_noise(image[where], OBJECT[where] > 0) < 1
+        expected[where] |= doubtful and faint
+    assert np.array_equal(found, expected)
+    assert found.any()
+    assert not found[edge_distance(OBJECT.astype(int)) > 2 * TILE_SIZE].any()
+    colours = np.repeat(image[..., None], 3, axis=2)
+    assert np.array_equal(low_contrast_tiles(score, OBJECT, colours, 1.0), found)
+    assert not low_contrast_tiles(score, OBJECT, image + 9 * OBJECT, 1.0).any()
+    assert not low_contrast_tiles(score * 0, OBJECT, image, 1.0).any()

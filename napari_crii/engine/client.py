@@ -178,8 +178,10 @@ def collect(message: SliceProposed) -> Proposal:
     OSError
         If the files are gone.
     """
-    paths = (Path(message.labels), Path(message.score))
-    labels, score = (np.array(np.load(path, mmap_mode="r")) for path in paths)
+    paths = (Path(message.labels), Path(message.maps))
+    labels, maps = (np.array(np.load(path, mmap_mode="r")) for path in paths)
     for path in paths:
         path.unlink(missing_ok=True)
-    return Proposal(message.slice, labels, score, message.patches, message.checkpoint)
+    return Proposal(
+        message.slice, labels, maps[0], message.patches, message.checkpoint, maps[1], maps[2]
+    )

@@ -133,8 +133,9 @@ class SliceProposed:
 
     Attributes
     ----------
-    labels, score
-        ``.npy`` files of (H, W) class indices and uint8 expected error; the receiver deletes
+    labels, maps
+        ``.npy`` files of (H, W) class indices, and of (3, H, W) uint8: expected error, distance
+        of the branches, and places (see `napari_crii.session.Proposal`); the receiver deletes
         them.
     patches
         Places worth a look.
@@ -146,7 +147,7 @@ class SliceProposed:
     scan: str
     slice: int
     labels: str
-    score: str
+    maps: str
     patches: tuple[Patch, ...]
     checkpoint: str
 

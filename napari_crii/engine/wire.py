@@ -36,7 +36,7 @@ _FILES: dict[type, tuple[str, ...]] = {
     UseCheckpoint: ("path",),
     OpenScan: ("array",),
     Learn: ("snapshot", "checkpoint"),
-    SliceProposed: ("labels", "score"),
+    SliceProposed: ("labels", "maps"),
     LearningFinished: ("checkpoint",),
 }
 

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from napari_crii.backend import Backend, fastest
 from napari_crii.checkpoint import load_checkpoint
 from napari_crii.device import choose_device
+from napari_crii.disagreement import DisagreementMap
+from napari_crii.edges import edge_distance
 from napari_crii.engine.channel import Channel
 from napari_crii.engine.messages import (
     Cancel,
@@ -40,7 +42,9 @@ from napari_crii.errors import CriiError
 from napari_crii.geometry import Geometry
 from napari_crii.inference import Predictor
 from napari_crii.patches import Patch
+from napari_crii.ranking import BOUNDARY_BAND, low_contrast_tiles
 from napari_crii.scan_prediction import doubt_on_slice
+from napari_crii.session.proposals import LOW_CONTRAST, NEAR_EDGE
 from napari_crii.volume import Volume
 
 # Rows and columns on which backends are tried: tens of milliseconds a run.
@@ -49,10 +53,10 @@ _TRIED = 128
 
 @dataclass(frozen=True, eq=False)
 class _Proposed:
-    """What was computed of a slice: classes (H, W), expected error (H, W) from 0 to 1."""
+    """What was computed of a slice: classes (H, W), and the maps of `SliceProposed`."""
 
     labels: NDArray[np.integer]
-    score: NDArray[np.float32]
+    maps: NDArray[np.uint8]
     patches: list[Patch]
     checkpoint: str
 
@@ -176,20 +180,36 @@ class Engine:
         prediction = predictor.predict_slice(volume, index)
         labels = prediction.labels()
         low_contrast = predictor.checkpoint.low_contrast
-        score, patches = doubt_on_slice(prediction, labels, volume, index, low_contrast)
+        doubt, patches = doubt_on_slice(prediction, labels, volume, index, low_contrast)
+        maps = _maps(doubt, labels, volume.slices()[index], low_contrast)
         if predictor.remark and predictor.remark != self._noticed:
             self._noticed = predictor.remark
             self._channel.send(Notice(predictor.remark))
-        return _Proposed(labels, score, patches, predictor.checkpoint.digest)
+        return _Proposed(labels, maps, patches, predictor.checkpoint.digest)
 
     def _written(self, proposed: _Proposed, request: int, index: int) -> SliceProposed:
         """Write the arrays beside the scan, and return the message that names them."""
         scan = self._wanted.scan
         stem = self._scans[scan][1] / uuid.uuid4().hex
-        files = (stem.with_suffix(".labels.npy"), stem.with_suffix(".score.npy"))
+        files = (stem.with_suffix(".labels.npy"), stem.with_suffix(".maps.npy"))
         np.save(files[0], proposed.labels)
-        np.save(files[1], np.rint(proposed.score * 255).astype(np.uint8))
-        labels, score = map(str, files)
+        np.save(files[1], proposed.maps)
+        labels, maps = map(str, files)
         return SliceProposed(
-            request, scan, index, labels, score, tuple(proposed.patches), proposed.checkpoint
+            request, scan, index, labels, maps, tuple(proposed.patches), proposed.checkpoint
         )
+
+
+def _maps(
+    doubt: DisagreementMap,
+    labels: NDArray[np.integer],
+    image: NDArray[np.generic],
+    low_contrast: float,
+) -> NDArray[np.uint8]:
+    """Return (3, H, W): expected error, distance of the branches, kinds of place."""
+    places = np.where(edge_distance(labels) <= BOUNDARY_BAND, NEAR_EDGE, 0)
+    places |= np.where(
+        low_contrast_tiles(doubt.score, labels, image, low_contrast), LOW_CONTRAST, 0
+    )
+    shares = np.stack([doubt.score, np.sqrt(doubt.branches)])
+    return np.concatenate([np.rint(shares * 255), places[None]]).astype(np.uint8)

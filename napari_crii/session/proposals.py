@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from napari_crii.patches import Patch
 
+# What `Proposal.places` says of a pixel, in bits.
+NEAR_EDGE, LOW_CONTRAST = 1, 2
+
 
 @dataclass(frozen=True, eq=False)
 class Proposal:
@@ -27,6 +30,10 @@ class Proposal:
         Places worth a look.
     checkpoint
         Digest of the weights that made it.
+    branches
+        (H, W) uint8, Jensen-Shannon distance of the two branches, from 0 to 255.
+    places
+        (H, W) uint8, a bit each: near the proposed edge, in a tile of low contrast.
     """
 
     slice: int
@@ -34,6 +41,8 @@ class Proposal:
     score: NDArray[np.uint8]
     patches: tuple[Patch, ...] = ()
     checkpoint: str = ""
+    branches: NDArray[np.uint8] | None = None
+    places: NDArray[np.uint8] | None = None
 
 
 class ProposalStore:
@@ -43,6 +52,8 @@ class ProposalStore:
         kind = np.uint8 if classes <= 256 else np.uint16
         self._labels: NDArray[np.integer] = np.zeros(shape, dtype=kind)
         self._score: NDArray[np.uint8] = np.zeros(shape, dtype=np.uint8)
+        self._branches: NDArray[np.uint8] = np.zeros(shape, dtype=np.uint8)
+        self._places: NDArray[np.uint8] = np.zeros(shape, dtype=np.uint8)
         self._patches: dict[int, tuple[Patch, ...]] = {}
         self._checkpoints: dict[int, str] = {}
 
@@ -57,6 +68,18 @@ class ProposalStore:
         view: NDArray[np.uint8] = _read_only(self._score)
         return view
 
+    @property
+    def branches(self) -> NDArray[np.uint8]:
+        """(S, H, W) distance of the branches from 0 to 255, read-only."""
+        view: NDArray[np.uint8] = _read_only(self._branches)
+        return view
+
+    @property
+    def places(self) -> NDArray[np.uint8]:
+        """(S, H, W) kinds of place as in `Proposal`, read-only."""
+        view: NDArray[np.uint8] = _read_only(self._places)
+        return view
+
     def put(self, proposal: Proposal) -> None:
         """Replace the proposal of one slice."""
         if proposal.labels.shape != self._labels.shape[1:]:
@@ -64,6 +87,8 @@ class ProposalStore:
             raise ValueError("a proposal of shape {} does not fit slices of {}".format(*shapes))
         self._labels[proposal.slice] = proposal.labels
         self._score[proposal.slice] = proposal.score
+        self._branches[proposal.slice] = 0 if proposal.branches is None else proposal.branches
+        self._places[proposal.slice] = 0 if proposal.places is None else proposal.places
         self._patches[proposal.slice] = proposal.patches
         self._checkpoints[proposal.slice] = proposal.checkpoint
 

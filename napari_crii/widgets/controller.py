@@ -22,6 +22,7 @@ from napari_crii.widgets.drawn_slices import Strokes
 from napari_crii.widgets.layer_binding import LayerBinding
 from napari_crii.widgets.learning import LearningPlan
 from napari_crii.widgets.looking import Looking
+from napari_crii.widgets.maps import MapKind
 from napari_crii.widgets.network_at_work import Audience, NetworkAtWork
 from napari_crii.widgets.review import Review
 from napari_crii.widgets.sentences import as_sentence, reason_of
@@ -62,6 +63,7 @@ class AssistantController(QObject):
         audience = Audience(self._refresh, self._renew_patches, self.say)
         self.network = NetworkAtWork(self.sitting, lambda: self._cases.shown, audience, self)
         self.network.proposed.connect(self.proposed)
+        self._map = MapKind.EXPECTED
         self._cases = CaseOpening(viewer, self.sitting, self._background, self._attendance())
         viewer.dims.events.current_step.connect(self._on_step)
 
@@ -115,6 +117,12 @@ class AssistantController(QObject):
     def propose(self, task: Task, whole_volume: bool) -> None:
         """Propose the slice on display, or every slice nobody touched, that one first."""
         self.open(task, lambda: self.network.propose(whole_volume))
+
+    def show_map(self, kind: MapKind) -> None:
+        """Show a map of disagreement, in this case and in those to come."""
+        self._map = kind
+        if self.binding is not None:
+            self.binding.show_map(kind)
 
     def cancel_proposals(self) -> None:
         """Stop proposing; what has arrived stays."""
@@ -265,6 +273,7 @@ class AssistantController(QObject):
         ready = replace(self._state, message="Ready.", is_error=False)
         self._refresh(replace(ready, scan=scan_in_words(self.case), has_case=True))
         self._renew_patches()
+        self.show_map(self._map)
         self.network.renew()
 
     def _on_left(self) -> None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QWidget
 
 from napari_crii.widgets._builders import (
     button,
+    combo,
     group,
     row,
     show_progress,
@@ -22,6 +24,7 @@ from napari_crii.widgets.class_list import ClassEditing, ClassList
 from napari_crii.widgets.controller import AssistantController
 from napari_crii.widgets.forms import SaveForm, TaskForm
 from napari_crii.widgets.keymap import shown_key
+from napari_crii.widgets.maps import MapKind
 from napari_crii.widgets.patches_layer import REASON_COLORS
 from napari_crii.widgets.project_words import IN_MEMORY, going_on
 from napari_crii.widgets.state import AssistantState
@@ -37,7 +40,7 @@ LEGEND = (
 )
 HOW_TO = (
     f"<b>{PROPOSAL}</b>: outline. <b>{HUMAN}</b>: filled; paint or erase.<br>"
-    f"<b>{DISAGREEMENT}</b>: bright where errors are expected."
+    f"<b>{DISAGREEMENT}</b>: the map chosen under 3."
 )
 Act = Callable[[], None]
 
@@ -150,8 +153,18 @@ class PatchGroup:
             button(good, "Accept what stands inside this patch", controller.accept_patch),
         )
         self._words = Words()
+        self._maps = combo("Which map the layer of disagreement shows")
+        self._maps.setObjectName("crii_maps")
+        for at, kind in enumerate(MapKind):
+            self._maps.addItem(kind.value, kind)
+            self._maps.setItemData(at, kind.tip, Qt.ItemDataRole.ToolTipRole)
+        self._maps.activated.connect(lambda at: controller.show_map(list(MapKind)[at]))
         self.box = group(
-            "3. Check where it doubts", row(*self._buttons), self._words, Words(LEGEND)
+            "3. Check where it doubts",
+            row(*self._buttons),
+            self._words,
+            Words(LEGEND),
+            row(Words("Map:"), self._maps),
         )
 
     def render(self, state: AssistantState) -> None:

@@ -19,10 +19,13 @@ from napari_crii.widgets import garbage
 from napari_crii.widgets.background import once
 from napari_crii.widgets.case_layers import class_colormap, make_layers, view_grid, write_slice
 from napari_crii.widgets.drawn_slices import DrawnSlices, Strokes
+from napari_crii.widgets.maps import MapKind, map_of
 from napari_crii.widgets.patches_layer import PatchesLayer
+from napari_crii.widgets.review import outwards
 from napari_crii.widgets.slices_in_view import SlicesInView
 
 STAGE_MS = 15
+MAPS_A_TURN = 16
 
 
 class LayerBinding:
@@ -56,6 +59,10 @@ class LayerBinding:
         self.drawn = DrawnSlices(case, self.human, self.slices, strokes)
         self._stale: set[Layer] = set()
         self._turn = once(self._draw_anew)
+        self._map = MapKind.EXPECTED
+        self._other_map: list[int] = []
+        self._mapping = once(self._draw_maps)
+        self._mapping.setInterval(STAGE_MS)
         self._waiting = list(self.layers)
         self._released = False
         viewer.layers.events.removed.connect(self._on_removed)
@@ -103,6 +110,7 @@ class LayerBinding:
         self._released = True
         garbage.take_back()
         self._turn.stop()
+        self._mapping.stop()
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         self.drawn.close()
 
@@ -124,12 +132,32 @@ class LayerBinding:
         changes = [
             write_slice(self.human, index, human),
             write_slice(self.proposal, index, 0 if touched else proposed.labels[index]),
-            write_slice(self.disagreement, index, proposed.score[index]),
+            write_slice(self.disagreement, index, map_of(self._map, proposed, index)),
         ]
         if index == self.slices.current:
             layers = (self.human, self.proposal, self.disagreement)
             self._stale |= {layer for layer, new in zip(layers, changes, strict=True) if new}
             self._turn.start(0)
+
+    def show_map(self, kind: MapKind) -> None:
+        """Show another map of all slices: at once on display, of the others soon."""
+        if kind is self._map:
+            return
+        self._map = kind
+        self.disagreement.contrast_limits = (0, kind.brightest)
+        self._other_map = outwards(list(range(self._case.shape[0])), self.slices.current)
+        self._draw_maps()
+
+    def _draw_maps(self) -> None:
+        """Bring some slices in line with the map that is chosen; the rest in later turns."""
+        some, self._other_map = self._other_map[:MAPS_A_TURN], self._other_map[MAPS_A_TURN:]
+        for index in some:
+            shown = map_of(self._map, self._case.proposals, index)
+            if write_slice(self.disagreement, index, shown) and index == self.slices.current:
+                self._stale.add(self.disagreement)
+                self._turn.start(0)
+        if self._other_map:
+            self._mapping.start()
 
     def _draw_anew(self) -> None:
         """Draw what is not as the case has it; thumbnails and extents can wait for a scroll."""

@@ -6,10 +6,8 @@ from collections.abc import Callable
 
 from qtpy.QtWidgets import (
     QApplication,
-    QComboBox,
     QLabel,
     QProgressBar,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -17,6 +15,7 @@ from qtpy.QtWidgets import (
 from napari_crii.session.weights import PublishedWeights
 from napari_crii.widgets._builders import (
     button,
+    combo,
     group,
     row,
     show_progress,
@@ -45,7 +44,7 @@ class LearningGroup:
         self._controller = controller
         self._unfolded = unfolded
         network = controller.network
-        self.mode = _combo("When the network learns from slices that you accepted")
+        self.mode = combo("When the network learns from slices that you accepted")
         for mode in LearningMode:
             self.mode.addItem(mode.words, mode.value)
         self.mode.activated.connect(self._on_mode)
@@ -136,7 +135,7 @@ class LearningDetails:
     def __init__(self, controller: AssistantController) -> None:
         self._controller = controller
         self.curve = CurveView()
-        self.weights = _combo(
+        self.weights = combo(
             "What the network was after each update. Choosing one proposes with it anew; what you "
             "drew stays as it is"
         )
@@ -189,16 +188,6 @@ class LearningDetails:
         assert clipboard is not None
         clipboard.setText(self._controller.network.report())
         self._controller.say("The report is on the clipboard.")
-
-
-def _combo(tip: str) -> QComboBox:
-    """Return a list that never makes the dock wider than it is."""
-    made = QComboBox()
-    made.setToolTip(tip)
-    made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    made.setMinimumContentsLength(12)
-    made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    return made
 
 
 def _back_in_words(before: PublishedWeights | None) -> str:

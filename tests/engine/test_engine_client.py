@@ -14,6 +14,7 @@ import pytest
 
 from napari_crii.checkpoint import Checkpoint
 from napari_crii.disagreement import disagreement
+from napari_crii.edges import edge_distance
 from napari_crii.engine.client import EngineClient, collect
 from napari_crii.engine.messages import (
     CheckpointInUse,
@@ -26,6 +27,8 @@ from napari_crii.engine.messages import (
 )
 from napari_crii.inference import Predictor
 from napari_crii.phantom import make_phantom
+from napari_crii.ranking import low_contrast_tiles
+from napari_crii.session.proposals import LOW_CONTRAST, NEAR_EDGE
 from napari_crii.volume import Volume
 from tests.engine.waiting import Inbox, eventually
 from tests.factories import noise_scan
@@ -72,10 +75,17 @@ def test_slices_are_proposed_in_the_order_asked_for_as_the_predictor_would(
     for message in found:
         proposal = collect(message)
         prediction = predictor.predict_slice(scan, message.slice)
-        score = disagreement(prediction.coarse, prediction.refined).score
+        doubt = disagreement(prediction.coarse, prediction.refined)
         assert np.mean(proposal.labels == prediction.labels()) > 0.999
         assert proposal.labels.dtype == proposal.score.dtype == np.uint8
-        assert np.abs(proposal.score / 255 - score).max() < 0.005
+        assert np.abs(proposal.score / 255 - doubt.score).max() < 0.005
+        assert proposal.branches is not None
+        assert np.abs((proposal.branches / 255) ** 2 - doubt.branches).max() < 0.005
+        labels, image = proposal.labels, scan.slices()[message.slice]
+        faint = low_contrast_tiles(doubt.score, labels, image, weights[1].low_contrast)
+        near = edge_distance(labels) <= 3
+        assert np.array_equal(proposal.places, near * NEAR_EDGE + faint * LOW_CONTRAST)
+        assert near.any()
         assert proposal.checkpoint == weights[1].digest
         assert proposal.slice == message.slice
 
@@ -87,7 +97,7 @@ def test_collecting_deletes_the_files(shared: tuple[EngineClient, Inbox]) -> Non
     assert Path(message.labels).parent == client.folder
     collect(message)
     assert not Path(message.labels).exists()
-    assert not Path(message.score).exists()
+    assert not Path(message.maps).exists()
     with pytest.raises(OSError, match="labels"):
         collect(message)
 

@@ -78,7 +78,7 @@ def test_the_arrays_of_a_slice_are_gone_once_they_are_sent(tmp_path: Path, there
     (arrived,) = received(sent(SliceProposed(1, "a", 0, *files, (), "d"), tmp_path), there)
     assert isinstance(arrived, SliceProposed)
     assert Path(arrived.labels).read_text() == "l.npy"
-    assert Path(arrived.score).read_text() == "s.npy"
+    assert Path(arrived.maps).read_text() == "s.npy"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["there"]
 
 

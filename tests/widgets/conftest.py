@@ -22,6 +22,7 @@ from napari_crii.patches import Box, Patch, Reason
 from napari_crii.phantom import make_phantom
 from napari_crii.session import Proposal
 from napari_crii.session.project import Project
+from napari_crii.session.proposals import LOW_CONTRAST, NEAR_EDGE
 from napari_crii.volume import Volume
 from tests.factories import small_checkpoint
 
@@ -91,8 +92,8 @@ class StandIn:
             made = proposal(index, (rows, columns), digest)
             stem = self.folder / f"{number}-{index}"
             np.save(stem.with_suffix(".labels.npy"), made.labels)
-            np.save(stem.with_suffix(".score.npy"), made.score)
-            files = (str(stem.with_suffix(f".{kind}.npy")) for kind in ("labels", "score"))
+            np.save(stem.with_suffix(".maps.npy"), [made.score, made.branches, made.places])
+            files = (str(stem.with_suffix(f".{kind}.npy")) for kind in ("labels", "maps"))
             self.receive(SliceProposed(number, key, index, *files, made.patches, digest))
         if count is None:
             self.receive(ProposalFinished(number, key, 0.5))
@@ -108,7 +109,9 @@ def proposal(index: int, shape: tuple[int, int] = (40, 50), digest: str = "first
         Patch(index, Box(2, 3, 10, 12), 0.9 - index / 100, Reason.REGION),
         Patch(index, Box(20, 30, 28, 40), 0.5 - index / 100, Reason.BOUNDARY),
     )
-    return Proposal(index, labels, score, patches, digest)
+    branches, places = np.full(shape, 7, np.uint8), np.zeros(shape, np.uint8)
+    places[rows // 4], places[:, columns // 4] = NEAR_EDGE, LOW_CONTRAST
+    return Proposal(index, labels, score, patches, digest, branches, places)
 
 
 @pytest.fixture
