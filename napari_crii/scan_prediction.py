@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_crii.disagreement import DisagreementMap, disagreement
+from napari_crii.disagreement import DisagreementMap, case_doubt, disagreement
 from napari_crii.inference import Prediction, Predictor
 from napari_crii.patches import Patch, order_patches
 from napari_crii.ranking import rank_patches
@@ -39,6 +39,11 @@ class ScanPrediction:
         Time it took.
     checkpoint
         Digest of the weights, empty if they were never saved.
+    slice_doubt
+        (S,) float32, 0 to 1, along the scan's slice axis: one minus the mean pairwise Dice of all
+        views and branches, as `case_doubt` has it.
+    doubt
+        Mean of that over the slices with a proposal: which scan needs a human most.
     """
 
     mask: NDArray[np.integer]
@@ -48,6 +53,8 @@ class ScanPrediction:
     patches: tuple[Patch, ...]
     seconds: float
     checkpoint: str
+    slice_doubt: NDArray[np.float32]
+    doubt: float = 0.0
 
 
 def predict_scan(
@@ -80,6 +87,8 @@ def predict_scan(
         patches=tuple(order_patches(patches)),
         seconds=time.perf_counter() - started,
         checkpoint=predictor.checkpoint.digest,
+        slice_doubt=result.slice_doubt,
+        doubt=_mean_doubt(to_slices(result.mask, volume.slice_axis), result.slice_doubt),
     )
 
 
@@ -118,7 +127,13 @@ def _empty(volume: Volume, foreground: int) -> ScanPrediction:
         patches=(),
         seconds=0.0,
         checkpoint="",
+        slice_doubt=np.zeros(volume.slice_count, dtype=np.float32),
     )
+
+
+def _mean_doubt(mask: NDArray[np.integer], doubt: NDArray[np.float32]) -> float:
+    proposed = mask.any(axis=(1, 2))
+    return float(doubt[proposed].mean()) if proposed.any() else 0.0
 
 
 def _enter(
@@ -130,6 +145,7 @@ def _enter(
     axis = volume.slice_axis
     to_slices(result.mask, axis)[index] = labels
     to_slices(result.disagreement, axis)[index] = doubt.score
+    result.slice_doubt[index] = case_doubt(prediction.coarse, prediction.refined)
     for k in range(len(result.refined)):
         to_slices(result.coarse[k], axis)[index] = prediction.coarse_mean[k + 1]
         to_slices(result.refined[k], axis)[index] = prediction.refined_mean[k + 1]

@@ -7,10 +7,11 @@ import pytest
 
 from napari_crii.checkpoint import new_checkpoint
 from napari_crii.classes import numbered_classes
+from napari_crii.disagreement import case_doubt
 from napari_crii.errors import CheckpointError
 from napari_crii.geometry import Geometry
 from napari_crii.inference import Predictor
-from napari_crii.patches import Reason
+from napari_crii.patches import Reason, order_patches
 from napari_crii.preprocessing import Preprocessing
 from napari_crii.scan_prediction import predict_scan
 from napari_crii.volume import Volume
@@ -38,14 +39,19 @@ def test_results_lie_in_the_order_of_the_scan(
     alone = predictor.predict_slice(volume, 2)
     for whole, part in ((result.mask, alone.labels()), (result.refined[1], alone.refined_mean[2])):
         assert np.array_equal(np.moveaxis(whole, axis, 0)[2], part)
+    assert result.slice_doubt[2] == pytest.approx(case_doubt(alone.coarse, alone.refined))
+    proposed = np.moveaxis(result.mask, axis, 0).any(axis=(1, 2))
+    assert result.slice_doubt.shape == (4,)
+    assert result.doubt == pytest.approx(result.slice_doubt[proposed].mean())
 
 
 def test_patches_come_in_the_order_of_work(predictor: Predictor, rng: np.random.Generator) -> None:
     volume = Volume(rng.integers(0, 900, (3, 70, 80)).astype(np.int16), Geometry())
     patches = predict_scan(predictor, volume).patches
-    keys = [(patch.reason is Reason.BOUNDARY, -patch.score) for patch in patches]
-    assert patches
-    assert keys == sorted(keys)
+    rims = [patch.reason is Reason.BOUNDARY for patch in patches]
+    assert rims
+    assert rims == sorted(rims)
+    assert list(patches) == order_patches(patches)
 
 
 def test_a_scan_in_colour_is_refused_before_anything_is_computed(predictor: Predictor) -> None:

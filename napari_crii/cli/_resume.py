@@ -13,7 +13,7 @@ from napari_crii.errors import WriteError
 from napari_crii.io.atomic import atomic_write
 
 _FORMAT = 1
-_REPORTED = ("patches", "seconds", "checkpoint")
+_REPORTED = ("patches", "doubt", "slice_doubt", "seconds", "checkpoint")
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,8 @@ def record(scan: Path, files: ProposalFiles, prediction: ScanPrediction) -> dict
             }
             for patch in prediction.patches
         ],
+        "doubt": round(prediction.doubt, 4),
+        "slice_doubt": [round(float(doubt), 4) for doubt in prediction.slice_doubt],
         "seconds": round(prediction.seconds, 3),
         "checkpoint": prediction.checkpoint,
     }
@@ -177,5 +179,5 @@ def _summary(record: dict[str, Any]) -> str:
     )
     return (
         f"{record['scan']}: {record['mask']} in {record['seconds']:.1f} s; "
-        f"{len(patches)} patches to look at{worst}"
+        f"doubt {record['doubt']:.2f}, {len(patches)} patches to look at{worst}"
     )

@@ -21,7 +21,8 @@ from napari_crii.io import read_mask, read_scan
 from tests.disks import small_disk
 
 KEYS = [
-    "scan", "mask", "coarse", "refined", "disagreement", "patches", "seconds", "checkpoint",
+    "scan", "mask", "coarse", "refined", "disagreement", "patches", "doubt", "slice_doubt",
+    "seconds", "checkpoint",
 ]  # fmt: skip
 
 

@@ -34,10 +34,13 @@ CRII = {
     "crii_sup": crii_method(MethodConfig()),
     "plus_without_fading": crii_method(replace(PLUS, low_contrast=0.0)),
     "plus_without_beside": crii_method(replace(PLUS, beside=False)),
+    # Pseudo-labels are learnt in mixed crops only, so they go, too.
     "plus_without_mixing": crii_method(replace(PLUS, mixing=False, unlabelled=False)),
     "plus_without_unlabelled": crii_method(replace(PLUS, unlabelled=False)),
     "plus_without_agreement": crii_method(replace(PLUS, agreement=(0.0, 1e-6))),
     "plus_four_views": crii_method(replace(PLUS, views=4)),
+    "plus_without_intra": crii_method(replace(PLUS, intra=0.0)),
+    "plus_without_inter": crii_method(replace(PLUS, inter=0.0)),
     "plus_without_ranked": crii_method(replace(PLUS, intra=0.0, inter=0.0)),
     "faithful_without_ranked": crii_method(replace(FAITHFUL, intra=0.0, inter=0.0)),
     "faithful_faded": crii_method(replace(FAITHFUL, intra=0.0, inter=0.0, low_contrast=0.5)),
