@@ -131,7 +131,7 @@ def _empty(volume: Volume, foreground: int) -> ScanPrediction:
     )
 
 
-def _mean_doubt(mask: NDArray[np.integer], doubt: NDArray[np.float32]) -> float:
+def _mean_doubt(mask: NDArray[np.generic], doubt: NDArray[np.float32]) -> float:
     proposed = mask.any(axis=(1, 2))
     return float(doubt[proposed].mean()) if proposed.any() else 0.0
 
