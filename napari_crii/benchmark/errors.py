@@ -36,6 +36,11 @@ from napari_crii.training import TrainingSlice, steps_of
 
 REGIONS = ("whole", "band", "outside", "beyond2")
 CASE = "case"
+# Of pixels and patches; None in the lines of whole slices.
+PIXEL_MEASURES = (
+    "auroc", "auprc", "ause", "ece", "captured1", "captured5", "captured10", "captured25",
+    "captured_patches",
+)  # fmt: skip
 BAND = 5
 BEYOND = 2
 CORRECTED = (1, 2, 4, 8)
@@ -264,6 +269,7 @@ def case_lines(judged: Sequence[Judged]) -> list[Run]:
     for name in CASE_SCORES:
         doubt = np.array([d.cases[name] for _, d, _ in judged])
         rho = spearman(doubt, quality)
-        line = {"score": name, "region": CASE, "aurc": round(aurc(doubt, quality), 4)}
+        line = {"score": name, "region": CASE, **dict.fromkeys(PIXEL_MEASURES)}
+        line["aurc"] = round(aurc(doubt, quality), 4)
         found.append({**line, "spearman": None if np.isnan(rho) else round(rho, 4)})
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -38,6 +39,9 @@ from napari_crii.training.streams import StreamSampler
 BUDGETS = (0.25, 0.5, 1.0)
 FLOOR = "mean_shape"
 NAMES = (FLOOR, *METHODS)
+# Where less of the foreground than this lies in the field of view, it is said.
+NOTED_SHARE = 0.99
+_log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int, str], None]
 
@@ -152,9 +156,16 @@ def compare(
 
 
 def load_material(plan: Comparison) -> list[TrainingSlice]:
-    """Return every slice, cut to the field of view."""
+    """Return every slice, cut to the field of view; what is lost by that is said."""
     data = load_folder(plan.images, plan.labels, plan.recipe, plan.classes, plan.groups)
-    return [centre_field(item, plan.training.crop) for item in data]
+    size = plan.training.crop
+    cut = [centre_field(item, size) for item in data]
+    whole, left = (sum(int((s.label > 0).sum()) for s in slices) for slices in (data, cut))
+    if left < NOTED_SHARE * whole:
+        share = round(100 * (1 - left / whole))
+        lost = f"{share} % of the labelled pixels lie outside the central {size}"
+        _log.warning("%s and take no part: see --size", lost)
+    return cut
 
 
 def _telling(progress: Progress, done: int, total: int, name: str) -> Callable[[int], None]:

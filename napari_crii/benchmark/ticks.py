@@ -20,6 +20,7 @@ from napari_crii.benchmark.few_labels import pooled_dice
 from napari_crii.benchmark.material import material_digest
 from napari_crii.benchmark.runs import Run, as_read_back, kept_or_made, read_runs
 from napari_crii.checkpoint import Checkpoint, load_checkpoint, new_checkpoint, transferred
+from napari_crii.checkpoint_info import read_checkpoint_info
 from napari_crii.classes import numbered_classes
 from napari_crii.errors import TrainingError
 from napari_crii.preprocessing import Preprocessing
@@ -105,6 +106,7 @@ def study_ticks(
     ScanError, GeometryError, TrainingError
         If a file cannot be read, there are too few patients, or training fails.
     """
+    _require_another_task(plan)
     finished = read_runs(out)
     by_patient = _read(plan)
     material = material_digest(_prepared(plan, [s for p in by_patient.values() for s in p]))
@@ -132,6 +134,17 @@ def study_ticks(
         found.append(kept_or_made(out, finished, key, work))
         progress(done + 1, len(jobs), name)
     return found
+
+
+def _require_another_task(plan: TickStudy) -> None:
+    if "other" not in plan.starts:
+        return
+    known = tuple(c.name for c in read_checkpoint_info(plan.other).classes)
+    if known == plan.classes:
+        raise TrainingError(
+            f"{plan.other.name} has learnt this very task, {', '.join(known)}: "
+            "name a checkpoint of another one with --other"
+        )
 
 
 def _corrected(

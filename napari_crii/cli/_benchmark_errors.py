@@ -20,6 +20,7 @@ from napari_crii.cli._comparison_options import (
 )
 from napari_crii.cli._output import JsonOption, note, progress_bar, write_json
 from napari_crii.cli._training_options import (
+    AssumedMm,
     Classes,
     Images,
     Iterations,
@@ -27,6 +28,7 @@ from napari_crii.cli._training_options import (
     MaybeGroups,
     MixedPrecision,
     NoMirror,
+    PixelMm,
     RecipeChoice,
     Scope,
     ScopeOption,
@@ -54,6 +56,8 @@ def errors(
     one_object: OneObject = False,
     scope: ScopeOption = Scope.SLICE,
     no_mirror: NoMirror = False,
+    pixel_mm: PixelMm = None,
+    assumed_mm: AssumedMm = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train three networks per fold and compare every score as a detector of their errors.
@@ -76,7 +80,7 @@ def errors(
         batch=batch,
         mixed_precision=mixed_precision,
         one_object=one_object,
-        recipe=RecipeChoice(0, scope, not no_mirror, None, None),
+        recipe=RecipeChoice(0, scope, not no_mirror, pixel_mm, assumed_mm),
     )
     plan = comparison_of(choice, (method,))
     from napari_crii.benchmark.errors import compare_scores

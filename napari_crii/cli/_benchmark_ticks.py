@@ -10,11 +10,13 @@ import typer
 from napari_crii.cli._comparison_options import Out, numbers_in
 from napari_crii.cli._output import JsonOption, note, progress_bar, write_json
 from napari_crii.cli._training_options import (
+    AssumedMm,
     Classes,
     Images,
     Labels,
     MaybeGroups,
     NoMirror,
+    PixelMm,
     RecipeChoice,
     Scope,
     ScopeOption,
@@ -56,6 +58,8 @@ def ticks(
     size: Size = 128,
     scope: ScopeOption = Scope.SLICE,
     no_mirror: NoMirror = False,
+    pixel_mm: PixelMm = None,
+    assumed_mm: AssumedMm = None,
     as_json: JsonOption = False,
 ) -> None:
     """Correct 1, 2, 4 and 8 slices of a scan, learn after each round, test the rest.
@@ -65,7 +69,7 @@ def ticks(
     """
     table = table_beside(out)
     names = class_names(classes)
-    recipe = recipe_of(images, labels, RecipeChoice(0, scope, not no_mirror, None, None))
+    recipe = recipe_of(images, labels, RecipeChoice(0, scope, not no_mirror, pixel_mm, assumed_mm))
     from napari_crii.benchmark.ticks import TickStudy, study_ticks
     from napari_crii.benchmark.ticks_report import presets_compared, ticks_page, ticks_table
     from napari_crii.demo import shipped_checkpoint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from napari_crii.benchmark.ssl_report import paired_difference, ssl_plot, ssl_ta
 from napari_crii.errors import TrainingError
 from napari_crii.preprocessing import Preprocessing
 from napari_crii.training import TrainingConfig
+from napari_crii.training.folder import load_folder
+from tests.benchmark.conftest import PATIENTS
 
 TINY = TrainingConfig(iterations=4, batch=2, crop=32, warmup=1, centred=True)
 
@@ -170,6 +173,54 @@ def test_volumes_in_colour_are_cut_into_slices_grouped_by_file(tmp_path: Path, r
     result = run(*command(data, tmp_path / "c.jsonl", *options))
     assert result.exit_code == 0, result.output
     assert all(len(r["dice_per_class"]) == 2 for r in read_runs(tmp_path / "c.jsonl"))
+
+
+def test_pictures_of_other_sizes_are_cut_to_one_field_of_view_and_what_is_lost_is_said(
+    data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for kind in ("images", "labels"):
+        path = data / kind / "s0.png"
+        with Image.open(path) as picture:
+            whole = np.array(picture)
+        Image.fromarray(np.pad(whole, ((0, 9), (30, 0)), mode="edge")).save(path)
+    plan = plan_of(data, "plus", folds=(1,))
+    before = load_folder(plan.images, plan.labels, plan.recipe, plan.classes, plan.groups)
+    assert len({item.label.shape for item in before}) == 2
+    cut = load_material(plan)
+    assert {item.label.shape for item in cut} == {(32, 32)}
+    lost = 1 - sum(int(s.label.sum()) for s in cut) / sum(int(s.label.sum()) for s in before)
+    assert f"{round(100 * lost)} % of the labelled pixels lie outside the central 32" in caplog.text
+    assert len(compare(plan, tmp_path / "runs.jsonl")) == 3
+    caplog.clear()
+    load_material(plan_of(data, training=replace(TINY, crop=96)))
+    assert not caplog.text
+
+
+def test_a_class_that_no_labelled_patient_shows_is_scored_and_not_learnt(
+    data: Path, tmp_path: Path
+) -> None:
+    plan = plan_of(data, "plus", classes=("a", "b"))
+    shown = load_material(replace(plan, classes=("disc",)))
+    labelled = {s.patient for s in split_patients(shown, 0.04, 0, 0, 3).labelled}
+    for path in sorted((data / "labels").iterdir()):
+        with Image.open(path) as picture:
+            mask = (np.array(picture) > 0).astype(np.uint8)
+        if PATIENTS[int(path.stem[1:])] not in labelled:
+            mask[:, 32:] *= 2
+        Image.fromarray(mask).save(path)
+    run = compare(plan, tmp_path / "runs.jsonl")[-1]
+    assert run["dice_per_class"][1] < 0.2
+    assert 0 <= run["dice"] <= 1
+
+
+def test_one_image_cannot_be_dealt(data: Path, tmp_path: Path, run) -> None:
+    for kind in ("images", "labels"):
+        for path in list((data / kind).iterdir())[1:]:
+            path.unlink()
+    result = run(*command(data, tmp_path / "few.jsonl", "--methods", "mean_shape"))
+    assert result.exit_code == 2
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "few.jsonl").exists()
 
 
 def test_what_the_command_cannot_do_is_one_sentence(data: Path, tmp_path: Path, run) -> None:

@@ -16,7 +16,7 @@ from napari_crii.benchmark import ticks as module
 from napari_crii.benchmark.runs import read_runs
 from napari_crii.benchmark.ticks import TickStudy, correction_order, study_ticks
 from napari_crii.benchmark.ticks_report import presets_compared, ticks_table
-from napari_crii.checkpoint import save_checkpoint
+from napari_crii.checkpoint import load_checkpoint, save_checkpoint
 from napari_crii.errors import TrainingError
 from napari_crii.io import write_map, write_mask
 from napari_crii.phantom import make_phantom
@@ -131,11 +131,20 @@ def test_the_command_writes_runs_and_a_table(
     assert "| none" in out.with_suffix(".md").read_text()
 
 
+def test_a_checkpoint_of_the_task_itself_is_no_other_one(scans: Path, tmp_path: Path) -> None:
+    same = tmp_path / "same.safetensors"
+    save_checkpoint(same, small_checkpoint(classes=2))
+    learnt = tuple(c.name for c in load_checkpoint(same).classes)
+    with pytest.raises(TrainingError, match="has learnt this very task"):
+        study_ticks(plan_of(scans, same, classes=learnt), tmp_path / "runs.jsonl")
+    assert not (tmp_path / "runs.jsonl").exists()
+
+
 def test_unknown_starts_and_too_few_patients_are_refused(scans: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="there is no start 'elsewhere'"):
         plan_of(scans, tmp_path, starts=("elsewhere",))
     with pytest.raises(TrainingError, match="3 scans with an object on 16 slices"):
-        study_ticks(plan_of(scans, tmp_path, scans=3), tmp_path / "runs.jsonl")
+        study_ticks(plan_of(scans, tmp_path, scans=3, starts=("none",)), tmp_path / "runs.jsonl")
 
 
 def test_the_table_says_what_the_first_tick_and_the_preset_change() -> None:

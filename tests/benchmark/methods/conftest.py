@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,23 +26,26 @@ TINY = NetworkConfig(widths=(4, 4, 8, 8, 8), refined_width=8, embedding=4)
 def step_of() -> Callable[..., Step]:
     """Build a step in which the student is the teacher."""
 
-    def build(name: str, progress: float = 0.9, seed: int = 0, network: Any = None) -> Step:
+    def build(
+        name: str, progress: float = 0.9, seed: int = 0, network: Any = None, classes: int = 2
+    ) -> Step:
         method = METHODS[name]
         rng = np.random.default_rng(seed)
         data = [disc_slice(rng) for _ in range(2)]
+        data[0].label[data[0].label > 0] = classes - 1
         data += without_labels([disc_slice(rng) for _ in range(3)])
         streams = MethodConfig(unlabelled=method.unlabelled)
         config = TrainingConfig(batch=2, crop=32, method=streams)
         batch = StreamSampler(data, config, rng, method.strong_views).draw()
-        network = network or tiny(method)
+        network = network or tiny(method, classes=classes)
         return Step(network, network, batch, progress)
 
     return build
 
 
-def tiny(method: Method, seed: int = 0) -> nn.Module:
+def tiny(method: Method, seed: int = 0, classes: int = 2) -> nn.Module:
     with seeded(seed):
-        return method.network(TINY).eval()
+        return method.network(replace(TINY, classes=classes)).eval()
 
 
 @pytest.fixture

@@ -11,11 +11,13 @@ from napari_crii.benchmark.methods import METHODS, RIVALS, Setting, unimatch, we
 NAMES = [name for name in METHODS if not name.endswith(("_quarter", "_fourfold"))]
 
 
-@pytest.mark.parametrize("progress", [0.0, 0.9])
+@pytest.mark.parametrize(("progress", "classes"), [(0.0, 2), (0.9, 2), (0.9, 4)])
 @pytest.mark.parametrize("name", NAMES)
-def test_the_loss_is_finite_and_teaches_every_part(step_of, name: str, progress: float) -> None:
-    step = step_of(name, progress)
-    loss = METHODS[name].objective(Setting(2, largest_component=True))(step)
+def test_the_loss_is_finite_and_teaches_every_part(
+    step_of, name: str, progress: float, classes: int
+) -> None:
+    step = step_of(name, progress, classes=classes)
+    loss = METHODS[name].objective(Setting(classes, largest_component=True))(step)
     loss.backward()
     assert float(loss.detach()) > 0
     heads = [p.grad for n, p in step.student.named_parameters() if "head" in n and "emb" not in n]
