@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from napari_crii.benchmark.machine import peak_megabytes, start_peak
 from napari_crii.device import placed
+from napari_crii.errors import TrainingError
 from napari_crii.networks import CRIINet, NetworkConfig, seeded
 from napari_crii.phantom import make_phantom
 from napari_crii.preprocessing import Preprocessing
@@ -46,6 +48,29 @@ def step_seconds(
             spent[name].append(time.process_time() - started)
     # The first step of each builds what later ones reuse.
     return {name: float(np.median(seconds[1:])) for name, seconds in spent.items()}
+
+
+def step_megabytes(batches: Sequence[int], crop: int = 128) -> dict[int, float]:
+    """Return the peak memory of the process in a step of ``plus``, in MB, by labelled crops.
+
+    The batches should rise: memory that was taken once is not always given back.
+
+    Raises
+    ------
+    TrainingError
+        If this system does not tell.
+    """
+    found = {}
+    for batch in batches:
+        start_peak()
+        events = _events("plus", 2, batch, crop, mixed_precision=False)
+        next(events)
+        next(events)
+        peak = peak_megabytes()
+        if peak is None:
+            raise TrainingError("this system does not tell how much memory a process took")
+        found[batch] = peak
+    return found
 
 
 def _events(

@@ -17,7 +17,7 @@ from napari_crii.benchmark.few_labels import split_patients
 from napari_crii.benchmark.methods import METHODS
 from napari_crii.benchmark.runs import read_runs
 from napari_crii.benchmark.ssl import BUDGETS, Comparison, build_learner, compare, load_material
-from napari_crii.benchmark.ssl_report import paired_difference, ssl_plot, ssl_table
+from napari_crii.benchmark.ssl_report import dice_interval, paired_difference, ssl_plot, ssl_table
 from napari_crii.errors import TrainingError
 from napari_crii.preprocessing import Preprocessing
 from napari_crii.training import TrainingConfig
@@ -132,7 +132,10 @@ def test_the_table_weighs_folds_by_their_patients_and_spreads_over_draws() -> No
         fake("plus", 1, 0, {"a": 0.6, "b": 0.6}), fake("plus", 1, 1, {"c": 0.6}),
     ]  # fmt: skip
     row = [cell.strip() for cell in ssl_table(runs).splitlines()[2].split("|")[1:-1]]
-    assert row[:4] == ["plus", "4", "0.700", f"{np.std([0.8, 0.6], ddof=1):.3f}"]
+    spread = f"{np.std([0.8, 0.6], ddof=1):.3f}"
+    assert row[:5] == ["plus", "4", "0.700", "0.500 to 0.800", spread]
+    # Of three patients in each draw, drawn with repeats: draw 1 is 0.6 whoever is drawn.
+    assert dice_interval(runs) == pytest.approx((0.7, 0.5, 0.8))
     assert ssl_plot(runs).size[1] > 50
 
 
