@@ -82,7 +82,8 @@ def doubt_about(
     maps: Maps = {
         "entropy": entropy(one),
         "max_probability": 1 - one.max(axis=0),
-        "edge_distance": -edge_distance(labels),
+        # No pixel is farther from an edge than the diagonal; a slice without one is all as far.
+        "edge_distance": -np.minimum(edge_distance(labels), np.float32(np.hypot(*labels.shape))),
         "branches_raw": np.abs(one_coarse[0] - one).sum(axis=0),
         "J": branch_divergence(one_coarse[0], one),
         "I": mutual_information(coarse, refined),

@@ -64,6 +64,16 @@ def test_scores_are_of_the_first_network_and_dropout_is_switched_off_again() -> 
     np.testing.assert_allclose(alone.maps["ensemble"], doubt.maps["entropy"], atol=1e-5)
 
 
+def test_a_slice_on_which_nothing_is_seen_is_far_from_every_edge() -> None:
+    trio, image = networks(), slices(1)[0].image
+    for network in trio:
+        with torch.no_grad():
+            network.coarse_head.bias[0] = 1e3
+    doubt = doubt_about(trio, image, torch.Generator())
+    assert not doubt.labels.any()
+    assert np.allclose(doubt.maps["edge_distance"], -np.hypot(*image.shape[1:]))
+
+
 def test_views_are_mirrored_only_where_the_network_knows_mirrored_slices() -> None:
     trio, image = networks(), slices(1)[0].image
     alone = doubt_about(trio, image, torch.Generator(), ())
