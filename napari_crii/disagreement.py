@@ -119,9 +119,16 @@ def mutual_information(
 
 
 def case_doubt(coarse: NDArray[np.float32], refined: NDArray[np.float32]) -> float:
+    """Return `pairwise_doubt`, 0 where nothing is seen."""
+    doubt = pairwise_doubt(coarse, refined)
+    return 0.0 if doubt is None else doubt
+
+
+def pairwise_doubt(coarse: NDArray[np.float32], refined: NDArray[np.float32]) -> float | None:
     """Return one minus the mean pairwise Dice of all views and branches (V, K, H, W), 0 to 1.
 
-    A class that neither of a pair sees does not count for the pair. Zenk et al., MedIA 2025.
+    A class that neither of a pair sees does not count for the pair; None: nobody sees any. Zenk
+    et al., MedIA 2025.
     """
     labels = np.concatenate([coarse, refined]).argmax(axis=1)
     agreed = []
@@ -130,7 +137,7 @@ def case_doubt(coarse: NDArray[np.float32], refined: NDArray[np.float32]) -> flo
             a, b = one == k, other == k
             if a.any() or b.any():
                 agreed.append(dice(a, b))
-    return 1.0 - float(np.mean(agreed)) if agreed else 0.0
+    return 1.0 - float(np.mean(agreed)) if agreed else None
 
 
 def mean_over_views(p: NDArray[np.float32]) -> NDArray[np.float32]:

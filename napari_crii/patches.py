@@ -55,6 +55,15 @@ class Box:
             and other.left < self.right
         )
 
+    def touches(self, other: Box) -> bool:
+        """Whether the two boxes overlap, or meet at a side or a corner."""
+        return (
+            self.top <= other.bottom
+            and other.top <= self.bottom
+            and self.left <= other.right
+            and other.left <= self.right
+        )
+
 
 @dataclass(frozen=True)
 class Patch:
@@ -78,9 +87,8 @@ class Patch:
     reason: Reason
 
     def is_beside(self, other: Patch) -> bool:
-        """Whether they share a slice, or overlap on slices next to each other."""
-        apart = abs(self.slice - other.slice)
-        return apart == 0 or (apart == 1 and self.box.overlaps(other.box))
+        """Whether they touch or overlap, on one slice or on two next to each other."""
+        return abs(self.slice - other.slice) <= 1 and self.box.touches(other.box)
 
 
 def order_patches(patches: Iterable[Patch]) -> list[Patch]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_crii.disagreement import DisagreementMap, case_doubt, disagreement
+from napari_crii.disagreement import DisagreementMap, disagreement, pairwise_doubt
 from napari_crii.inference import Prediction, Predictor
 from napari_crii.patches import Patch, order_patches
 from napari_crii.ranking import rank_patches
@@ -40,10 +40,8 @@ class ScanPrediction:
     checkpoint
         Digest of the weights, empty if they were never saved.
     slice_doubt
-        (S,) float32, 0 to 1, along the scan's slice axis: one minus the mean pairwise Dice of all
-        views and branches, as `case_doubt` has it.
-    doubt
-        Mean of that over the slices with a proposal: which scan needs a human most.
+        Per slice along the scan's slice axis `pairwise_doubt`, 0 to 1; None where no view and no
+        branch sees an object.
     """
 
     mask: NDArray[np.integer]
@@ -53,8 +51,13 @@ class ScanPrediction:
     patches: tuple[Patch, ...]
     seconds: float
     checkpoint: str
-    slice_doubt: NDArray[np.float32]
-    doubt: float = 0.0
+    slice_doubt: tuple[float | None, ...]
+
+    @property
+    def doubt(self) -> float | None:
+        """Mean of `slice_doubt` over the slices on which something is seen; None: on none."""
+        seen = [doubt for doubt in self.slice_doubt if doubt is not None]
+        return sum(seen) / len(seen) if seen else None
 
 
 def predict_scan(
@@ -76,7 +79,9 @@ def predict_scan(
     predictor.checkpoint.preprocessing.require(volume)
     result = _empty(volume, len(predictor.checkpoint.classes))
     patches: list[Patch] = []
+    slice_doubt: list[float | None] = []
     for index, prediction in predictor.predict_volume(volume):
+        slice_doubt.append(pairwise_doubt(prediction.coarse, prediction.refined))
         patches += _enter(result, index, prediction, volume, predictor.checkpoint.low_contrast)
         progress(index + 1, volume.slice_count)
     return ScanPrediction(
@@ -87,8 +92,7 @@ def predict_scan(
         patches=tuple(order_patches(patches)),
         seconds=time.perf_counter() - started,
         checkpoint=predictor.checkpoint.digest,
-        slice_doubt=result.slice_doubt,
-        doubt=_mean_doubt(to_slices(result.mask, volume.slice_axis), result.slice_doubt),
+        slice_doubt=tuple(slice_doubt),
     )
 
 
@@ -127,13 +131,8 @@ def _empty(volume: Volume, foreground: int) -> ScanPrediction:
         patches=(),
         seconds=0.0,
         checkpoint="",
-        slice_doubt=np.zeros(volume.slice_count, dtype=np.float32),
+        slice_doubt=(),
     )
-
-
-def _mean_doubt(mask: NDArray[np.generic], doubt: NDArray[np.float32]) -> float:
-    proposed = mask.any(axis=(1, 2))
-    return float(doubt[proposed].mean()) if proposed.any() else 0.0
 
 
 def _enter(
@@ -145,7 +144,6 @@ def _enter(
     axis = volume.slice_axis
     to_slices(result.mask, axis)[index] = labels
     to_slices(result.disagreement, axis)[index] = doubt.score
-    result.slice_doubt[index] = case_doubt(prediction.coarse, prediction.refined)
     for k in range(len(result.refined)):
         to_slices(result.coarse[k], axis)[index] = prediction.coarse_mean[k + 1]
         to_slices(result.refined[k], axis)[index] = prediction.refined_mean[k + 1]

@@ -90,6 +90,13 @@ def test_rims_come_after_regions_and_the_worst_first_in_each(kinds):
     assert sorted(ordered, key=id) == sorted(patches, key=id)
 
 
+@given(st.tuples(*[st.integers(0, 6)] * 4), st.tuples(*[st.integers(0, 6)] * 4))
+def test_boxes_touch_where_one_of_them_grown_by_a_pixel_overlaps_the_other(one, other):
+    a, b = (Box(top, left, top + 1 + h, left + 1 + w) for top, left, h, w in (one, other))
+    grown = Box(a.top - 1, a.left - 1, a.bottom + 1, a.right + 1)
+    assert a.touches(b) == b.touches(a) == grown.overlaps(b)
+
+
 def test_thin_rims_come_last_and_the_worst_first_in_each_kind() -> None:
     box = Box(0, 0, 4, 4)
     rim, worse_rim = (Patch(0, box, s, Reason.BOUNDARY) for s in (0.3, 0.9))

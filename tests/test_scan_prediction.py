@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
 from napari_crii.checkpoint import new_checkpoint
 from napari_crii.classes import numbered_classes
-from napari_crii.disagreement import case_doubt
+from napari_crii.disagreement import pairwise_doubt
 from napari_crii.errors import CheckpointError
 from napari_crii.geometry import Geometry
 from napari_crii.inference import Predictor
@@ -15,6 +18,7 @@ from napari_crii.patches import Reason, order_patches
 from napari_crii.preprocessing import Preprocessing
 from napari_crii.scan_prediction import predict_scan
 from napari_crii.volume import Volume
+from tests.factories import noise_scan
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +43,18 @@ def test_results_lie_in_the_order_of_the_scan(
     alone = predictor.predict_slice(volume, 2)
     for whole, part in ((result.mask, alone.labels()), (result.refined[1], alone.refined_mean[2])):
         assert np.array_equal(np.moveaxis(whole, axis, 0)[2], part)
-    assert result.slice_doubt[2] == pytest.approx(case_doubt(alone.coarse, alone.refined))
-    proposed = np.moveaxis(result.mask, axis, 0).any(axis=(1, 2))
-    assert result.slice_doubt.shape == (4,)
-    assert result.doubt == pytest.approx(result.slice_doubt[proposed].mean())
+    assert len(result.slice_doubt) == 4
+    assert result.slice_doubt[2] == pytest.approx(pairwise_doubt(alone.coarse, alone.refined))
+
+
+def test_a_scan_in_which_nothing_is_seen_is_told_from_one_without_doubt() -> None:
+    checkpoint = new_checkpoint(numbered_classes(["a"]), Preprocessing())
+    with torch.no_grad():
+        checkpoint.network.coarse_head.bias[0] = 1e3
+    nothing = predict_scan(Predictor(checkpoint, views=2), noise_scan(shape=(3, 20, 20)))
+    assert (nothing.slice_doubt, nothing.doubt) == ((None,) * 3, None)
+    some = replace(nothing, slice_doubt=(None, 0.2, 0.4))
+    assert some.doubt == pytest.approx(0.3)
 
 
 def test_patches_come_in_the_order_of_work(predictor: Predictor, rng: np.random.Generator) -> None:

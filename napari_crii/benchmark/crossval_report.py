@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 import numpy as np
+from PIL import Image
 
 from napari_crii.benchmark.crossval import SCORES, CrossValidation
+from napari_crii.benchmark.dot_plot import Dots, dot_plot
 from napari_crii.benchmark.runs import Run
 from napari_crii.benchmark.table import markdown_table
 
@@ -43,6 +45,15 @@ def report_table(runs: list[Run]) -> str:
     summaries = [summary(runs, name) for name in SCORES]
     below = [[line, "", *(f"{s[line]:.3f}" for s in summaries)] for line in SUMMARISED]
     return markdown_table(("patient", "fold", *SCORES.values()), sorted(rows) + below)
+
+
+def report_plot(runs: list[Run]) -> Image.Image:
+    """Return a plot of the Dice of whole patients: a line per fold, a dot per patient."""
+    lines = []
+    for run in runs:
+        values = list(run["dice_whole"].values())
+        lines.append(Dots(f"fold {run['fold']}", values, float(np.mean(values))))
+    return dot_plot("whole patient", lines)
 
 
 def report_page(plan: CrossValidation, runs: list[Run]) -> str:

@@ -36,10 +36,10 @@ from napari_crii.training import TrainingSlice, steps_of
 
 REGIONS = ("whole", "band", "outside", "beyond2")
 CASE = "case"
-# Of pixels and patches; None in the lines of whole slices.
-PIXEL_MEASURES = (
+# Every line has all of them; None: it is not measured there, or cannot be said.
+MEASURES = (
     "auroc", "auprc", "ause", "ece", "captured1", "captured5", "captured10", "captured25",
-    "captured_patches",
+    "captured_patches", "aurc", "spearman",
 )  # fmt: skip
 BAND = 5
 BEYOND = 2
@@ -216,7 +216,7 @@ def pixel_lines(judged: Sequence[Judged], calibrators: Sequence[_Fitted]) -> lis
         for name, maps in scores.items():
             measures = _measures(name, maps, judged, where)
             line = {"score": name, "region": region, "corrected": corrected.get(name)}
-            found.append({**line, **measures})
+            found.append({**line, **dict.fromkeys(MEASURES), **measures})
     return found
 
 
@@ -269,7 +269,7 @@ def case_lines(judged: Sequence[Judged]) -> list[Run]:
     for name in CASE_SCORES:
         doubt = np.array([d.cases[name] for _, d, _ in judged])
         rho = spearman(doubt, quality)
-        line = {"score": name, "region": CASE, **dict.fromkeys(PIXEL_MEASURES)}
+        line = {"score": name, "region": CASE, "corrected": None, **dict.fromkeys(MEASURES)}
         line["aurc"] = round(aurc(doubt, quality), 4)
         found.append({**line, "spearman": None if np.isnan(rho) else round(rho, 4)})
     return found

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from PIL import Image
 
+from napari_crii.benchmark.dot_plot import Dots, dot_plot
 from napari_crii.benchmark.errors import CASE
 from napari_crii.benchmark.runs import Run
 from napari_crii.benchmark.table import markdown_table
@@ -32,6 +34,17 @@ def errors_table(runs: Sequence[Run], part: str = "test", region: str = "whole")
         cells = (f"{np.mean(v):.3f}" if v else "" for v in values)
         rows.append([name, str(lines[0]["passes"]), *cells])
     return markdown_table(("score", "passes", *columns.values()), rows)
+
+
+def errors_plot(runs: Sequence[Run]) -> Image.Image:
+    """Return a plot of the errors that each score captures in 5 % of the pixels, a dot per run."""
+    here = [run for run in runs if (run["set"], run["region"]) == ("test", "whole")]
+    lines = []
+    for name in dict.fromkeys(run["score"] for run in here):
+        values = [r["captured5"] for r in here if r["score"] == name and r["captured5"] is not None]
+        mean = float(np.mean(values)) if values else 0.0
+        lines.append(Dots(name, values, mean, name == "expected_error"))
+    return dot_plot("errors in 5 %", lines)
 
 
 def errors_page(runs: Sequence[Run]) -> str:

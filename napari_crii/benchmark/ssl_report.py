@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 
+from napari_crii.benchmark.dot_plot import Dots, dot_plot
 from napari_crii.benchmark.runs import Run
 from napari_crii.benchmark.ssl import BUDGETS
 from napari_crii.benchmark.table import markdown_table
@@ -101,26 +102,11 @@ def dice_interval(runs: Sequence[Run], seed: int = 0) -> tuple[float, float, flo
 
 def ssl_plot(runs: Sequence[Run]) -> Image.Image:
     """Return a plot: a line per method, a dot per draw, a bar at the mean."""
-    final = scored_at(runs, 1.0)
-    left, width, row, top = 190, 620, 24, 34
-    image = Image.new("RGB", (left + width + 40, top + row * len(final) + 16), "white")
-    draw = ImageDraw.Draw(image)
-    bottom = top + row * len(final)
-    for tick in range(0, 11, 2):
-        x = left + width * tick / 10
-        draw.line((x, top, x, bottom), fill="#dddddd")
-        draw.text((x, 10), f"{tick / 10:.1f}", fill="#444444", anchor="ma")
-    draw.text((12, 10), "Dice", fill="#444444")
-    for index, (name, of_method) in enumerate(final.items()):
-        y = top + row * index + row // 2
-        color = "#d55e00" if name == OURS else "#0072b2"
-        draw.text((12, y), name, fill="black", anchor="lm")
-        for value in _draw_means(of_method):
-            x = left + width * value
-            draw.ellipse((x - 3, y - 3, x + 3, y + 3), outline=color)
-        x = left + width * _mean(of_method, "dice")
-        draw.rectangle((x - 1, y - 9, x + 1, y + 9), fill=color)
-    return image
+    lines = [
+        Dots(name, _draw_means(of_method), _mean(of_method, "dice"), name == OURS)
+        for name, of_method in scored_at(runs, 1.0).items()
+    ]
+    return dot_plot("Dice", lines)
 
 
 def _resampled(draws: Sequence[NDArray[np.float64]], seed: int) -> tuple[float, float, float]:

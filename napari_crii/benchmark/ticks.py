@@ -20,7 +20,6 @@ from napari_crii.benchmark.few_labels import pooled_dice
 from napari_crii.benchmark.material import material_digest
 from napari_crii.benchmark.runs import Run, as_read_back, kept_or_made, read_runs
 from napari_crii.checkpoint import Checkpoint, load_checkpoint, new_checkpoint, transferred
-from napari_crii.checkpoint_info import read_checkpoint_info
 from napari_crii.classes import numbered_classes
 from napari_crii.errors import TrainingError
 from napari_crii.preprocessing import Preprocessing
@@ -33,6 +32,7 @@ from napari_crii.training.tick_config import FIRST_RUN, TickConfig, usual_config
 from napari_crii.volume import neighbourhood
 
 CORRECTED = (1, 2, 4, 8)
+UNNAMED = ("foreground",)
 STARTS = ("none", "other", "own")
 PRESETS = ("sup", "plus")
 
@@ -106,7 +106,6 @@ def study_ticks(
     ScanError, GeometryError, TrainingError
         If a file cannot be read, there are too few patients, or training fails.
     """
-    _require_another_task(plan)
     finished = read_runs(out)
     by_patient = _read(plan)
     material = material_digest(_prepared(plan, [s for p in by_patient.values() for s in p]))
@@ -134,17 +133,6 @@ def study_ticks(
         found.append(kept_or_made(out, finished, key, work))
         progress(done + 1, len(jobs), name)
     return found
-
-
-def _require_another_task(plan: TickStudy) -> None:
-    if "other" not in plan.starts:
-        return
-    known = tuple(c.name for c in read_checkpoint_info(plan.other).classes)
-    if known == plan.classes:
-        raise TrainingError(
-            f"{plan.other.name} has learnt this very task, {', '.join(known)}: "
-            "name a checkpoint of another one with --other"
-        )
 
 
 def _corrected(
@@ -221,7 +209,15 @@ def _start(plan: TickStudy, start: str, taught: Sequence[LabelledSlice], seed: i
     classes = numbered_classes(list(plan.classes))
     fresh = new_checkpoint(classes, plan.recipe, seed=seed)
     if start == "other":
-        return transferred(load_checkpoint(plan.other), fresh)
+        other = load_checkpoint(plan.other)
+        names = tuple(c.name for c in other.classes)
+        # What nobody named may be anything.
+        if names == plan.classes != UNNAMED:
+            raise TrainingError(
+                f"{plan.other.name} has the classes of the task itself, {', '.join(names)}: "
+                "name a checkpoint of another task with --other"
+            )
+        return transferred(other, fresh)
     if start == "own":
         config = replace(FIRST_RUN, crop=plan.crop, preset="sup")
         return _ticked(fresh, Snapshot(tuple(taught)), config)

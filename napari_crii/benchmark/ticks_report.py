@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from napari_crii.benchmark.dot_plot import Dots, dot_plot
 from napari_crii.benchmark.ratios import interval_of
 from napari_crii.benchmark.runs import Run
 from napari_crii.benchmark.table import markdown_table
@@ -52,6 +54,18 @@ def presets_compared(runs: Sequence[Run]) -> list[str]:
         if len(pairs):
             lines.append(f"From {start}: plus - sup {_points(pairs)} Dice points.")
     return lines
+
+
+def ticks_plot(runs: Sequence[Run]) -> Image.Image:
+    """Return a plot: a line per start, preset and number of corrected slices, a dot per scan."""
+    lines = []
+    for start, preset in dict.fromkeys((run["start"], run["preset"]) for run in runs):
+        mine = [r for r in runs if (r["start"], r["preset"]) == (start, preset)]
+        for at, count in enumerate(mine[0]["corrected"]):
+            values = [run["rest"][at] for run in mine]
+            name = f"{start}, {preset}: {count}"
+            lines.append(Dots(name, values, float(np.mean(values)), preset == "plus"))
+    return dot_plot("Dice on the rest", lines)
 
 
 def ticks_page(runs: Sequence[Run]) -> str:

@@ -31,7 +31,7 @@ from napari_crii.cli._training_options import (
     recipe_of,
     say_what_is_left_out,
 )
-from napari_crii.cli._written import table_beside, write_text
+from napari_crii.cli._written import beside, write_image, write_text
 
 if TYPE_CHECKING:
     from napari_crii.benchmark.crossval import CrossValidation
@@ -78,7 +78,7 @@ def crossval(
     A run that was stopped goes on at its last finished fold. The table is also written beside
     the runs, as Markdown.
     """
-    table = table_beside(out)
+    pages = beside(out)
     say_what_is_left_out(images, labels)
     names = class_names(classes)
     recipe = recipe_of(
@@ -101,19 +101,28 @@ def crossval(
         method=preset_named(preset),
     )
     plan = CrossValidation(images, labels, groups, names, recipe, training, folds, seed)
-    _report_folds(plan, out, table, as_json)
+    _report_folds(plan, out, pages, as_json)
 
 
-def _report_folds(plan: CrossValidation, out: Path, table: Path, as_json: bool) -> None:
+def _report_folds(
+    plan: CrossValidation, out: Path, pages: tuple[Path, Path], as_json: bool
+) -> None:
     from napari_crii.benchmark.crossval import SCORES, cross_validate
-    from napari_crii.benchmark.crossval_report import report_page, report_table, summary
+    from napari_crii.benchmark.crossval_report import (
+        report_page,
+        report_plot,
+        report_table,
+        summary,
+    )
 
     with progress_bar("learning") as advance:
         runs = cross_validate(plan, out, advance)
+    table, plot = pages
     write_text(table, report_page(plan, runs))
+    write_image(plot, report_plot(runs))
     summaries = {said: summary(runs, name) for name, said in SCORES.items()}
     if as_json:
-        files = {"runs": str(out), "table": str(table)}
+        files = {"runs": str(out), "table": str(table), "plot": str(plot)}
         by_name = {said.replace(" ", "_"): found for said, found in summaries.items()}
         write_json({**files, **by_name, "folds": runs})
         return
@@ -123,4 +132,4 @@ def _report_folds(plan: CrossValidation, out: Path, table: Path, as_json: bool) 
             f"{said:<13} Dice {s['mean']:.3f} ± {s['spread']:.3f} over {s['patients']} patients, "
             f"worst {s['worst']:.3f} ({s['worst_patient']})"
         )
-    note(f"Written: {out}, {table}")
+    note(f"Written: {out}, {table}, {plot}")

@@ -33,7 +33,7 @@ from napari_crii.cli._training_options import (
     Scope,
     ScopeOption,
 )
-from napari_crii.cli._written import table_beside, write_text
+from napari_crii.cli._written import beside, write_image, write_text
 
 MethodName = Annotated[str, typer.Option(help="Which of our methods trains the networks.")]
 
@@ -63,9 +63,9 @@ def errors(
     """Train three networks per fold and compare every score as a detector of their errors.
 
     On test patients, on the pool seen without labels, and on a shifted copy. A stopped run goes
-    on at its last finished fold; the tables are written beside the runs, as Markdown.
+    on at its last finished fold; tables and a plot are written beside the runs.
     """
-    table = table_beside(out)
+    table, plot = beside(out)
     choice = ComparisonChoice(
         images=images,
         labels=labels,
@@ -84,13 +84,14 @@ def errors(
     )
     plan = comparison_of(choice, (method,))
     from napari_crii.benchmark.errors import compare_scores
-    from napari_crii.benchmark.errors_report import errors_page, errors_table
+    from napari_crii.benchmark.errors_report import errors_page, errors_plot, errors_table
 
     with progress_bar("learning") as advance:
         runs = compare_scores(plan, out, advance)
     write_text(table, errors_page(runs))
+    write_image(plot, errors_plot(runs))
     if as_json:
-        write_json({"runs": str(out), "table": str(table), "found": runs})
+        write_json({"runs": str(out), "table": str(table), "plot": str(plot), "found": runs})
         return
     typer.echo(errors_table(runs))
-    note(f"Written: {out}, {table}")
+    note(f"Written: {out}, {table}, {plot}")

@@ -35,11 +35,9 @@ from napari_crii.cli._training_options import (
     ScopeOption,
     names_in,
 )
-from napari_crii.errors import WriteError
+from napari_crii.cli._written import beside, write_image, write_text
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from napari_crii.benchmark.ssl import Comparison
 
 _METHODS = (
@@ -77,11 +75,7 @@ def ssl(
     A stopped comparison goes on at its last finished run. Table and plot are written beside
     the runs, as Markdown and PNG.
     """
-    from napari_crii.cli._folders import require_writable
-
-    if out.suffix.lower() in {".md", ".png"}:
-        raise WriteError(f"{out} is the name of table or plot: name the runs otherwise, *.jsonl")
-    require_writable(out.parent)
+    pages = beside(out)
     choice = ComparisonChoice(
         images=images,
         labels=labels,
@@ -99,34 +93,20 @@ def ssl(
         recipe=RecipeChoice(0, scope, not no_mirror, pixel_mm, assumed_mm),
     )
     plan = comparison_of(choice, names_in(methods, "methods"))
-    _report(plan, out, as_json)
+    _report(plan, out, pages, as_json)
 
 
-def _report(plan: Comparison, out: Path, as_json: bool) -> None:
+def _report(plan: Comparison, out: Path, pages: tuple[Path, Path], as_json: bool) -> None:
     from napari_crii.benchmark.ssl import compare
     from napari_crii.benchmark.ssl_report import ssl_page, ssl_plot, ssl_table
-    from napari_crii.cli._written import write_text
 
     with progress_bar("learning") as advance:
         runs = compare(plan, out, advance)
-    table, plot = out.with_suffix(".md"), out.with_suffix(".png")
+    table, plot = pages
     write_text(table, ssl_page(runs))
-    _write_image(plot, ssl_plot(runs))
+    write_image(plot, ssl_plot(runs))
     if as_json:
         write_json({"runs": str(out), "table": str(table), "plot": str(plot), "found": runs})
         return
     typer.echo(ssl_table(runs))
     note(f"Written: {out}, {table}, {plot}")
-
-
-def _write_image(path: Path, image: Image.Image) -> None:
-    from PIL import Image as Reader
-
-    from napari_crii.io.atomic import atomic_write
-
-    def verify(beside: Path) -> None:
-        with Reader.open(beside) as written:
-            if written.tobytes() != image.tobytes():
-                raise WriteError("it reads differently from what was written")
-
-    atomic_write(path, lambda beside: image.save(beside, format="PNG"), verify)

@@ -24,7 +24,7 @@ from napari_crii.cli._training_options import (
     names_in,
     recipe_of,
 )
-from napari_crii.cli._written import table_beside, write_text
+from napari_crii.cli._written import beside, write_image, write_text
 
 Other = Annotated[
     Path | None,
@@ -32,7 +32,8 @@ Other = Annotated[
         "--other",
         readable=False,
         metavar="FILE",
-        help="Checkpoint of another task to start from; without it, the shipped one.",
+        help="Checkpoint of another task to start from; without it, the shipped one, of the left "
+        "ventricle.",
     ),
 ]
 Starts = Annotated[str, typer.Option(metavar="NAME,NAME", help="Of none, other, own.")]
@@ -67,11 +68,16 @@ def ticks(
     A stopped study goes on at its last finished run. The table is written beside the runs, as
     Markdown.
     """
-    table = table_beside(out)
+    table, plot = beside(out)
     names = class_names(classes)
     recipe = recipe_of(images, labels, RecipeChoice(0, scope, not no_mirror, pixel_mm, assumed_mm))
     from napari_crii.benchmark.ticks import TickStudy, study_ticks
-    from napari_crii.benchmark.ticks_report import presets_compared, ticks_page, ticks_table
+    from napari_crii.benchmark.ticks_report import (
+        presets_compared,
+        ticks_page,
+        ticks_plot,
+        ticks_table,
+    )
     from napari_crii.demo import shipped_checkpoint
 
     plan = TickStudy(
@@ -91,8 +97,9 @@ def ticks(
     with progress_bar("learning") as advance:
         runs = study_ticks(plan, out, advance)
     write_text(table, ticks_page(runs))
+    write_image(plot, ticks_plot(runs))
     if as_json:
-        write_json({"runs": str(out), "table": str(table), "found": runs})
+        write_json({"runs": str(out), "table": str(table), "plot": str(plot), "found": runs})
         return
     typer.echo("\n".join([ticks_table(runs), *presets_compared(runs)]))
-    note(f"Written: {out}, {table}")
+    note(f"Written: {out}, {table}, {plot}")

@@ -12,7 +12,7 @@ from napari_crii.cli._proposal_files import ProposalFiles
 from napari_crii.errors import WriteError
 from napari_crii.io.atomic import atomic_write
 
-_FORMAT = 1
+_FORMAT = 2
 _REPORTED = ("patches", "doubt", "slice_doubt", "seconds", "checkpoint")
 
 

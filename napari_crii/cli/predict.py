@@ -151,11 +151,15 @@ def record(scan: Path, files: ProposalFiles, prediction: ScanPrediction) -> dict
             }
             for patch in prediction.patches
         ],
-        "doubt": round(prediction.doubt, 4),
-        "slice_doubt": [round(float(doubt), 4) for doubt in prediction.slice_doubt],
+        "doubt": _rounded(prediction.doubt),
+        "slice_doubt": [_rounded(doubt) for doubt in prediction.slice_doubt],
         "seconds": round(prediction.seconds, 3),
         "checkpoint": prediction.checkpoint,
     }
+
+
+def _rounded(doubt: float | None) -> float | None:
+    return None if doubt is None else round(doubt, 4)
 
 
 def _paths(scan: Path, files: ProposalFiles) -> dict[str, Any]:
@@ -179,5 +183,9 @@ def _summary(record: dict[str, Any]) -> str:
     )
     return (
         f"{record['scan']}: {record['mask']} in {record['seconds']:.1f} s; "
-        f"doubt {record['doubt']:.2f}, {len(patches)} patches to look at{worst}"
+        f"{_disagreement(record['doubt'])}, {len(patches)} patches to look at{worst}"
     )
+
+
+def _disagreement(doubt: float | None) -> str:
+    return "nothing proposed" if doubt is None else f"outputs disagree by {doubt:.2f}"

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, fields
 from typing import Any
 
-from napari_crii.engine.messages import Closed, Message, Restarting
+from napari_crii.engine.messages import Closed, Message, Ready, Restarting
 from napari_crii.patches import Box, Patch, Reason
 
 # What the client makes is left out: a child cannot say that it has ended.
@@ -38,6 +38,8 @@ def decode(line: bytes) -> Message:
     try:
         body = json.loads(line)
         kind = _KINDS[body.pop("kind")]
+        if kind is Ready:
+            body.setdefault("protocol", 0)
         if "patches" in body:
             body["patches"] = [_patch(p) for p in body["patches"]]
         message: Message = kind(

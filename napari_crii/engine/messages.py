@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from napari_crii.patches import Patch
 
+# Raised when a message changes: both ends must be of one kind, also on two machines.
+PROTOCOL = 2
+
 
 @dataclass(frozen=True)
 class UseCheckpoint:
@@ -98,9 +101,25 @@ class StopLearning:
 
 @dataclass(frozen=True)
 class Ready:
-    """The child has loaded and listens."""
+    """The child has loaded and listens.
+
+    Attributes
+    ----------
+    device
+        Where it computes.
+    protocol
+        The version of these messages that it speaks; 0 for one that does not tell.
+    """
 
     device: str
+    protocol: int = PROTOCOL
+
+    @property
+    def mismatch(self) -> str:
+        """One sentence if we do not understand each other, else nothing."""
+        if self.protocol == PROTOCOL:
+            return ""
+        return "napari-crii is of another version there: install the same one on both machines"
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from napari_crii.engine.messages import (
     Message,
     ProposalFinished,
     Propose,
+    Ready,
     Restarting,
     SliceProposed,
 )
@@ -179,6 +180,9 @@ class Supervision:
                 self._wanted.drop(request)
             case CheckpointInUse():
                 self._weights.taken(message.number)
+            case Ready() if message.mismatch:
+                self._wanted.clear()
+                return [Failed(message.mismatch)]
             case Failed():
                 self._wanted.drop(message.request)
                 self._weights.refused(message.checkpoint)

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from napari_crii.errors import ProjectError, WriteError
 from napari_crii.io import write_map, write_mask
-from napari_crii.io.atomic import whole_folder, write_text
+from napari_crii.io.atomic import holds_anything, whole_folder, write_text
 from napari_crii.session.correction import SliceStatus
 from napari_crii.session.project import Project
-from napari_crii.session.project_folder import require_new
+from napari_crii.session.project_folder import require_empty
 from napari_crii.session.reading import Reading
 from napari_crii.session.records import CaseRecord
 from napari_crii.session.sidecar import provenance_of
@@ -88,7 +88,7 @@ def export(
     """
     named = dict.fromkeys(cases or project.records.cases)
     records = [project.record_of(name) for name in named]
-    require_new(folder, "export")
+    require_empty(folder, "export", holds_anything)
     works = {record.name: project.restored(record) for record in records}
     wanted = [r for r in records if unfinished or is_finished(works[r.name])]
     if not wanted:

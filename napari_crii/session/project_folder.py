@@ -12,14 +12,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from napari_crii.classes import LabelClass
 from napari_crii.errors import JournalError, ProjectError, ReadOnlyError
-from napari_crii.io.atomic import holds_anything
 from napari_crii.session import journal_file
 from napari_crii.session.entries import Entry, make_entry
 from napari_crii.session.journal import Journal, Listener
@@ -58,30 +57,41 @@ def no_folders_left(folder: Path) -> Iterator[None]:
         raise
 
 
+def _is_full(folder: Path) -> bool:
+    return any(folder.iterdir())
+
+
 def _make_empty(folder: Path) -> None:
-    require_new(folder, "project")
+    require_empty(folder, "project")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ProjectError(f"{folder} cannot be made: {error.strerror}") from error
 
 
-def require_new(folder: Path, purpose: str) -> None:
+def require_empty(folder: Path, purpose: str, full: Callable[[Path], bool] = _is_full) -> None:
     """Refuse a folder in which something is, and a file.
+
+    Parameters
+    ----------
+    purpose
+        What the folder is for, in a word.
+    full
+        Whether what is in an existing folder is anything.
 
     Raises
     ------
     ProjectError
         If it is neither empty nor still to be made, or cannot be read.
     """
-    if folder.exists() and not folder.is_dir():
-        raise ProjectError(f"{folder} is a file: choose a new folder for the {purpose}")
     try:
-        full = holds_anything(folder)
+        is_file = folder.exists() and not folder.is_dir()
+        is_full = folder.is_dir() and full(folder)
     except OSError as error:
         raise ProjectError(f"{folder} cannot be read: {error.strerror}") from error
-    if full:
-        raise ProjectError(f"{folder} is not empty: choose a new folder for the {purpose}")
+    if is_file or is_full:
+        what = "is a file" if is_file else "is not empty"
+        raise ProjectError(f"{folder} {what}: choose a new folder for the {purpose}")
 
 
 def make_journal(folder: Path, entries: Sequence[Entry]) -> None:

@@ -52,8 +52,9 @@ class ProposalStore:
         kind = np.uint8 if classes <= 256 else np.uint16
         self._labels: NDArray[np.integer] = np.zeros(shape, dtype=kind)
         self._score: NDArray[np.uint8] = np.zeros(shape, dtype=np.uint8)
-        self._branches: NDArray[np.uint8] = np.zeros(shape, dtype=np.uint8)
-        self._places: NDArray[np.uint8] = np.zeros(shape, dtype=np.uint8)
+        self._branches: dict[int, NDArray[np.uint8]] = {}
+        self._places: dict[int, NDArray[np.uint8]] = {}
+        self._nothing: NDArray[np.uint8] = np.zeros(shape[1:], dtype=np.uint8)
         self._patches: dict[int, tuple[Patch, ...]] = {}
         self._checkpoints: dict[int, str] = {}
 
@@ -68,18 +69,6 @@ class ProposalStore:
         view: NDArray[np.uint8] = _read_only(self._score)
         return view
 
-    @property
-    def branches(self) -> NDArray[np.uint8]:
-        """(S, H, W) distance of the branches from 0 to 255, read-only."""
-        view: NDArray[np.uint8] = _read_only(self._branches)
-        return view
-
-    @property
-    def places(self) -> NDArray[np.uint8]:
-        """(S, H, W) kinds of place as in `Proposal`, read-only."""
-        view: NDArray[np.uint8] = _read_only(self._places)
-        return view
-
     def put(self, proposal: Proposal) -> None:
         """Replace the proposal of one slice."""
         if proposal.labels.shape != self._labels.shape[1:]:
@@ -87,14 +76,25 @@ class ProposalStore:
             raise ValueError("a proposal of shape {} does not fit slices of {}".format(*shapes))
         self._labels[proposal.slice] = proposal.labels
         self._score[proposal.slice] = proposal.score
-        self._branches[proposal.slice] = 0 if proposal.branches is None else proposal.branches
-        self._places[proposal.slice] = 0 if proposal.places is None else proposal.places
+        for kept, new in ((self._branches, proposal.branches), (self._places, proposal.places)):
+            kept.pop(proposal.slice, None)
+            # Mostly empty: on the slices of a large scan nothing is kept.
+            if new is not None and new.any():
+                kept[proposal.slice] = new.copy()
         self._patches[proposal.slice] = proposal.patches
         self._checkpoints[proposal.slice] = proposal.checkpoint
 
     def has(self, index: int) -> bool:
         """Whether slice `index` has been proposed."""
         return index in self._patches
+
+    def branches(self, index: int) -> NDArray[np.uint8]:
+        """Return (H, W) distance of the branches on slice `index`, from 0 to 255."""
+        return self._branches.get(index, self._nothing)
+
+    def places(self, index: int) -> NDArray[np.uint8]:
+        """Return (H, W) kinds of place on slice `index`, as in `Proposal`."""
+        return self._places.get(index, self._nothing)
 
     def patches(self, index: int) -> tuple[Patch, ...]:
         """Return the patches of slice `index`."""

@@ -11,7 +11,7 @@ from napari_crii.session import journal_file
 from napari_crii.session.entries import Entry
 from napari_crii.session.journal import to_entry
 from napari_crii.session.journal_seal import verify_seal
-from napari_crii.session.project_folder import JOURNAL, make_journal, require_new, require_project
+from napari_crii.session.project_folder import JOURNAL, make_journal, require_empty, require_project
 from napari_crii.session.scan_files import CARD
 
 
@@ -42,7 +42,7 @@ def salvage(damaged: Path, new: Path) -> Salvaged:
         If there is no project, not one entry is intact, or the new folder is not empty.
     """
     require_project(damaged)
-    require_new(new, "project")
+    require_empty(new, "project")
     entries, damage = _intact(damaged / JOURNAL)
     if not entries:
         raise ProjectError(f"{damaged} holds nothing that is intact: {damage}")

@@ -172,12 +172,16 @@ class Learning(QObject):
 
     def stop(self) -> None:
         """Discard what is being learnt."""
-        self._verdict = ""
+        self.forget()
         if self._trainer is not None:
             self._trainer.stop()
             self._paused = False
             self._run.stopping = True
             self._say("Stopping.")
+
+    def forget(self) -> None:
+        """Say no more what the last update led to: other weights, or another work, are in use."""
+        self._verdict = ""
 
     def close(self) -> None:
         """End the trainer, whatever it is doing, and learn no more."""
@@ -195,6 +199,8 @@ class Learning(QObject):
         match message:
             case LearningFinished():
                 self._finish(message)
+            case Ready() if message.mismatch:
+                self._fail(f"Learning failed: {message.mismatch}.")
             case Failed(text):
                 self._fail(f"Learning failed: {text.rstrip('.')}.")
             case Closed():

@@ -14,7 +14,7 @@ class MapKind(StrEnum):
     """Which map is shown."""
 
     EXPECTED = "errors expected"
-    BOUNDARY = "errors expected, at the edge"
+    BOUNDARY = "errors expected, boundary"
     FAINT = "errors expected, low contrast"
     BRANCHES = "coarse and refined differ"
 
@@ -23,8 +23,8 @@ class MapKind(StrEnum):
         """What the user reads of it."""
         return {
             MapKind.EXPECTED: "Bright where errors are expected: this ranks the patches",
-            MapKind.BOUNDARY: "The same within 3 pixels of the proposed edge",
-            MapKind.FAINT: "The same in tiles in which the edge hardly stands out",
+            MapKind.BOUNDARY: "Where errors are expected within 3 pixels of the proposed edge",
+            MapKind.FAINT: "Where errors are expected and the proposed edge hardly stands out",
             MapKind.BRANCHES: "Bright where the two outputs of the network differ: an explanation",
         }[self]
 
@@ -37,9 +37,9 @@ class MapKind(StrEnum):
 def map_of(kind: MapKind, proposals: ProposalStore, index: int) -> NDArray[np.uint8]:
     """Return the map of a slice, (H, W) uint8."""
     score: NDArray[np.uint8] = proposals.score[index]
-    places: NDArray[np.uint8] = proposals.places[index]
+    places = proposals.places(index)
     if kind is MapKind.BRANCHES:
-        score = proposals.branches[index]
+        score = proposals.branches(index)
     elif kind is not MapKind.EXPECTED:
         bit = NEAR_EDGE if kind is MapKind.BOUNDARY else LOW_CONTRAST
         score = np.where(places & bit, score, np.uint8(0))

@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from weakref import WeakSet
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_crii.checkpoint_info import read_checkpoint_info
 from napari_crii.errors import CriiError
 from napari_crii.session import Case, Proposal
 from napari_crii.session.project import Project
@@ -88,9 +88,6 @@ class NetworkAtWork(QObject):
         self.checkpoint: Path | None = None
         self._problem: Remark | None = None
         self._counted: tuple[object, int] = (None, 0)
-        # Cases whose proposals are of earlier weights, and whether the one shown is to be renewed.
-        self._outdated: WeakSet[Case] = WeakSet()
-        self._renewing = False
         self.weights = Weights(sitting, audience.changed)
         listeners = Listeners(audience.changed, self._on_published, self._note_problem)
         self.learning = Learning(listeners, self)
@@ -131,6 +128,7 @@ class NetworkAtWork(QObject):
     def enter(self, project: Project | None) -> None:
         """List the weights of another project, which come into use with a case; or of none."""
         checkpoint, self.checkpoint = self.checkpoint, None
+        self.learning.forget()
         self.weights.enter(project)
         if project is None:
             self.use(checkpoint)
@@ -138,6 +136,7 @@ class NetworkAtWork(QObject):
     def use(self, checkpoint: Path | None) -> None:
         """Propose with these weights from the next slice on; None: a network that first learns."""
         self.checkpoint = checkpoint
+        self.learning.forget()
         if checkpoint is not None:
             self.proposing.use_checkpoint(checkpoint)
             self.weights.use(PublishedWeights("", checkpoint, when=0.0))
@@ -152,7 +151,8 @@ class NetworkAtWork(QObject):
         if wanted is None or wanted.path is None:
             return
         self.learning.stop()
-        self._take_up(wanted.path)
+        self.checkpoint = wanted.path
+        self.proposing.use_checkpoint(wanted.path)
         self._audience.say("Other weights are in use; slices that nobody touched follow.")
         self._propose_untouched()
 
@@ -170,14 +170,20 @@ class NetworkAtWork(QObject):
             say("A human has touched this already; proposals leave it alone.")
 
     def renew(self) -> None:
-        """Propose anew what earlier weights proposed of the case on display, by itself."""
+        """Propose anew, by itself, what other weights proposed of the case on display."""
         shown = self._shown()
-        if shown is None or shown.case not in self._outdated:
+        if shown is None or self.checkpoint is None:
             return
+        proposals = shown.case.proposals
         untouched = to_propose(shown.case, shown.current_slice, whole_volume=True)
-        stale = [index for index in untouched if shown.case.proposals.has(index)]
+        proposed = [index for index in untouched if proposals.has(index)]
+        # A case that was just opened has none: no file is read for it.
+        try:
+            in_use = read_checkpoint_info(self.checkpoint).digest if proposed else ""
+        except CriiError:
+            return
+        stale = [index for index in proposed if proposals.checkpoint(index) != in_use]
         if stale:
-            self._renewing = True
             self.proposing.ask(shown.case.volume, stale)
 
     def learn(self, plan: LearningPlan | None = None) -> None:
@@ -212,18 +218,9 @@ class NetworkAtWork(QObject):
         self.learning.close()
         self.proposing.close()
 
-    def _take_up(self, checkpoint: Path) -> None:
-        """Propose with other weights from the next slice on, and renew what stands of others."""
-        self.checkpoint = checkpoint
-        self.proposing.use_checkpoint(checkpoint)
-        session = self._sitting.session
-        if session is not None:
-            self._outdated.update(session.cases.values())
-
     def _ask(self, shown: CaseView, whole_volume: bool) -> bool:
         """Ask for proposals; whether there are slices that nobody touched."""
         wanted = to_propose(shown.case, shown.current_slice, whole_volume)
-        self._renewing = whole_volume
         if wanted:
             self.proposing.ask(shown.case.volume, wanted)
         return bool(wanted)
@@ -259,9 +256,6 @@ class NetworkAtWork(QObject):
             QTimer.singleShot(0, self._audience.renew)
 
     def _on_proposed(self, seconds: float) -> None:
-        shown = self._shown()
-        if shown is not None and self._renewing:
-            self._outdated.discard(shown.case)
         self._audience.renew()
         self._audience.say(f"Proposed in {seconds:.1f} s.")
         self.proposed.emit()
@@ -270,7 +264,8 @@ class NetworkAtWork(QObject):
         """Use new weights, keep them in the project, and refresh what nobody touched."""
         assert new.path is not None
         self._sitting.keep_weights(new)
-        self._take_up(new.path)
+        self.checkpoint = new.path
+        self.proposing.use_checkpoint(new.path)
         self.weights.use(new)
         self.propose(whole_volume=True)
         self.learn_by_itself()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from napari_crii.patches import Patch, order_patches
 from napari_crii.session import Act, Case, SliceStatus
 
@@ -9,11 +11,17 @@ QUEUE_LENGTH = 40
 
 
 def open_patches(case: Case) -> list[Patch]:
-    """Return the patches that nobody has confirmed, in the order to visit them, the worst 40."""
+    """Return the patches that nobody has confirmed, in the order to visit them, the worst 40.
+
+    A patch that was confirmed keeps its place among the others: those beside it move no farther up.
+    """
     confirmed = {(c.slice, c.box) for c in case.corrections if c.act is Act.ACCEPT_PATCH}
-    slices = case.slices_with(SliceStatus.UNTOUCHED, SliceStatus.EDITED)
-    patches = (p for index in slices for p in case.proposals.patches(index))
-    return order_patches(p for p in patches if (p.slice, p.box) not in confirmed)[:QUEUE_LENGTH]
+    still = set(case.slices_with(SliceStatus.UNTOUCHED, SliceStatus.EDITED))
+    patches = (p for index in range(case.shape[0]) for p in case.proposals.patches(index))
+    left = (
+        p for p in order_patches(patches) if p.slice in still and (p.slice, p.box) not in confirmed
+    )
+    return list(islice(left, QUEUE_LENGTH))
 
 
 class Review:

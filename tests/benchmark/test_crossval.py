@@ -179,6 +179,8 @@ def test_the_command_leaves_runs_and_a_table(data: Path, tmp_path: Path, run) ->
     assert report["coarse"].keys() == {"patients", "mean", "spread", "worst", "worst_patient"}
     assert report["folds"] == read_runs(out)
     assert (report["runs"], report["table"]) == (str(out), str(out.with_suffix(".md")))
+    with Image.open(report["plot"]) as plot:
+        assert plot.size[0] > 400
     assert run(*options, "--preset", "faithful").exit_code == 0
     learnt = [found["settings"]["training"]["method"]["intra"] for found in read_runs(out)]
     assert learnt == [0.0, 0.0, 0.1, 0.1]
@@ -194,7 +196,7 @@ def test_what_the_command_cannot_do_is_one_sentence(data: Path, tmp_path: Path, 
     damaged = tmp_path / "damaged.jsonl"
     damaged.write_text("not a run\n")
     for out, said in (
-        (tmp_path / "t.md", "is the name of the table"),
+        (tmp_path / "t.md", "is the name of table or plot"),
         (damaged, "line 1 is no finished run"),
         (tmp_path / "r.jsonl", "3 patients cannot be dealt to 5 folds"),
     ):

@@ -135,7 +135,7 @@ def test_a_checkpoint_of_the_task_itself_is_no_other_one(scans: Path, tmp_path: 
     same = tmp_path / "same.safetensors"
     save_checkpoint(same, small_checkpoint(classes=2))
     learnt = tuple(c.name for c in load_checkpoint(same).classes)
-    with pytest.raises(TrainingError, match="has learnt this very task"):
+    with pytest.raises(TrainingError, match="has the classes of the task itself"):
         study_ticks(plan_of(scans, same, classes=learnt), tmp_path / "runs.jsonl")
     assert not (tmp_path / "runs.jsonl").exists()
 

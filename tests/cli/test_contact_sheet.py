@@ -16,9 +16,7 @@ def _prediction(volume: Volume) -> ScanPrediction:
     mask = np.zeros(volume.shape, dtype=np.uint8)
     mask[:, 4:9, 4:9] = 1
     values = np.linspace(0, 1, mask.size, dtype=np.float32).reshape(mask.shape)
-    return ScanPrediction(
-        mask, values[None], values[None], values, (), 0.0, "", np.zeros(len(mask), np.float32)
-    )
+    return ScanPrediction(mask, values[None], values[None], values, (), 0.0, "", ())
 
 
 @pytest.mark.parametrize("shape", [(1, 20, 30), (5, 20, 30), (3, 20, 30, 3)])

@@ -94,9 +94,7 @@ def test_the_dice_leaves_the_seeds_out(task: DemoTask) -> None:
     for index in task.seeds:
         mask[index] = 1 - mask[index]
     perfect = mask[np.newaxis].astype(np.float32)
-    prediction = ScanPrediction(
-        mask, perfect, perfect, perfect[0], (), 0.0, "", np.zeros(len(mask), np.float32)
-    )
+    prediction = ScanPrediction(mask, perfect, perfect, perfect[0], (), 0.0, "", ())
     score = unseen_dice(prediction, task, task.truth)
     assert (score.coarse, score.refined, score.slices) == (1.0, 1.0, 4)
 

@@ -33,6 +33,9 @@ def test_a_scan_gives_four_files_on_its_grid(
     (record,) = as_json("predict", scan_file, "-o", out, "--checkpoint", checkpoint)
     assert list(record) == KEYS
     volume = read_scan(scan_file)
+    assert len(record["slice_doubt"]) == volume.slice_count
+    seen = [doubt for doubt in record["slice_doubt"] if doubt is not None]
+    assert record["doubt"] == pytest.approx(np.mean(seen), abs=1e-4)
     labels, _ = read_mask(record["mask"], like=volume)
     refined = read_scan(record["refined"])
     assert np.array_equal(labels, refined.array > 0.5)

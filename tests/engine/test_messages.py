@@ -16,6 +16,7 @@ from napari_crii.engine.messages import (
     Message,
     OpenScan,
     Propose,
+    Ready,
     Restarting,
     SliceProposed,
 )
@@ -90,6 +91,17 @@ def test_deep_nesting_and_cut_lines_are_refused() -> None:
     for line in (b"[" * 100_000, whole[:-3], whole[2:], b"\n", encode(Cancel())[:-3]):
         with pytest.raises(ValueError, match="not a message"):
             decode(line)
+
+
+def test_a_child_of_another_version_is_told_from_one_of_ours() -> None:
+    ours = decode(encode(Ready("cpu")))
+    assert isinstance(ours, Ready)
+    assert not ours.mismatch
+    silent = decode(b'{"kind": "Ready", "device": "cpu"}')
+    later = decode(b'{"kind": "Ready", "device": "cpu", "protocol": 99}')
+    for other in (silent, later):
+        assert isinstance(other, Ready)
+        assert "another version" in other.mismatch
 
 
 def test_equal_requests_are_equal() -> None:

@@ -17,6 +17,7 @@ from napari_crii.engine.messages import (
     OpenScan,
     ProposalFinished,
     Propose,
+    Ready,
     Restarting,
     SliceProposed,
     UseCheckpoint,
@@ -105,6 +106,16 @@ def test_what_is_left_is_asked_for_again_with_all_that_was_known(scene: Scene) -
     assert again.told[1:] == [SCAN, Propose(1, "a", (1,)), Propose(3, "a", (2,))]
     assert scene.received[-1] == Restarting(1, 0.01)
     assert not any(isinstance(m, Closed | Failed) for m in scene.received)
+
+
+def test_an_engine_of_another_version_is_said_and_waited_for_no_longer(scene: Scene) -> None:
+    scene.propose(1, 0)
+    scene.engine(1).say(Ready("cpu", protocol=1))
+    (said,) = scene.received
+    assert isinstance(said, Failed)
+    assert "another version" in said.message
+    scene.engine(1).dies()
+    assert isinstance(scene.received[-1], Closed)
 
 
 def test_an_engine_that_dies_on_every_start_is_given_up_in_one_sentence(scene: Scene) -> None:

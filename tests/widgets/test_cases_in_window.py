@@ -9,6 +9,7 @@ import pytest
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QLabel
 
+from napari_crii.checkpoint_info import read_checkpoint_info
 from napari_crii.engine.messages import LearningFinished
 from napari_crii.io import write_map
 from napari_crii.session.project import Project
@@ -113,21 +114,23 @@ def test_a_case_that_is_shown_again_is_proposed_anew_where_older_weights_had(
     asked = len(engine.last.asked)
     window.click(panel(window).learn)
     newer = save_small(tmp_path / "newer.safetensors", seed=9)
+    digest = read_checkpoint_info(newer).digest
     trainer.last.say(LearningFinished("completed", str(newer), ""))
     window.until(lambda: engine.last.checkpoints[-1] == newer)
-    answer(window, engine, "newer")
+    answer(window, engine, digest)
     window.qtbot.wait(50)
     click(window, "heart-1")
     assert len(engine.last.asked) == asked + 2
     assert sorted(engine.last.asked[-1][2]) == [0, 2, 3, 4, 5]
-    engine.last.answer("newer", count=2)
-    window.until(lambda: window.case.proposals.checkpoint(engine.last.asked[-1][2][1]) == "newer")
+    engine.last.answer(digest, count=2)
+    window.until(lambda: window.case.proposals.checkpoint(engine.last.asked[-1][2][1]) == digest)
     # Left before all of them came: the rest is asked for when it is shown once more.
     click(window, "heart-2")
     click(window, "heart-1")
     assert len(engine.last.asked) == asked + 3
-    answer(window, engine, "newer")
-    assert {window.case.proposals.checkpoint(i) for i in (0, 2, 3, 4, 5)} == {"newer"}
+    assert len(engine.last.asked[-1][2]) == 3
+    answer(window, engine, digest)
+    assert {window.case.proposals.checkpoint(i) for i in (0, 2, 3, 4, 5)} == {digest}
     click(window, "heart-2")
     click(window, "heart-1")
     assert len(engine.last.asked) == asked + 3

@@ -7,6 +7,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox
 
+from napari_crii.widgets import layer_binding
 from napari_crii.widgets.case_layers import DISAGREEMENT
 from napari_crii.widgets.maps import MapKind
 from tests.widgets.panels import accept
@@ -21,12 +22,16 @@ def choose(window, kind: MapKind) -> None:
     assert kind.tip == listed.itemData(listed.currentIndex(), Qt.ItemDataRole.ToolTipRole)
 
 
-def test_each_map_is_shown_of_all_slices_and_of_those_that_come(open_window, engine):
+def test_each_map_is_shown_of_all_slices_and_of_those_that_come(open_window, engine, monkeypatch):
+    # Six slices, two in a turn: the rest comes in turns of its own.
+    monkeypatch.setattr(layer_binding, "MAPS_A_TURN", 2)
     window = open_window()
     window.propose(engine.last)
     score = window.case.proposals.score
-    near, faint = (window.case.proposals.places & bit > 0 for bit in (1, 2))
-    branches = window.case.proposals.branches
+    slices = range(len(score))
+    places = np.stack([window.case.proposals.places(i) for i in slices])
+    near, faint = (places & bit > 0 for bit in (1, 2))
+    branches = np.stack([window.case.proposals.branches(i) for i in slices])
     assert (branches == 7).all()
     expected = {
         MapKind.EXPECTED: score,
@@ -37,6 +42,10 @@ def test_each_map_is_shown_of_all_slices_and_of_those_that_come(open_window, eng
     for kind in (*reversed(MapKind), MapKind.FAINT):
         choose(window, kind)
         window.until(lambda kind=kind: np.array_equal(window.data(DISAGREEMENT), expected[kind]))
+    window.controller.show_map(MapKind.BRANCHES)
+    assert not np.array_equal(window.data(DISAGREEMENT), branches)
+    window.controller.show_map(MapKind.FAINT)
+    window.qtbot.wait(200)
     window.propose(engine.last)
     assert np.array_equal(window.data(DISAGREEMENT), expected[MapKind.FAINT])
     accept(window, 2)

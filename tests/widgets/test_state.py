@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from napari_crii.geometry import Geometry
+from napari_crii.patches import Box, Patch, Reason
 from napari_crii.session import Case
 from napari_crii.volume import ORIENTATION_UNKNOWN, Volume
 from napari_crii.widgets.learning_words import seconds_in_words
@@ -123,6 +124,26 @@ def test_confirmed_patches_and_accepted_slices_leave_the_queue_and_undo_returns_
     proposed.undo()
     proposed.undo()
     assert len(open_patches(proposed)) == 12
+
+
+def test_what_was_beside_a_confirmed_patch_stays_behind_other_places(case):
+    for index in range(5):
+        near = Patch(index, Box(0, 0, 32, 32), 0.9 - index / 100, Reason.REGION)
+        far = Patch(index, Box(40, 40, 50, 50), 0.3, Reason.REGION)
+        made = replace(proposal(index), patches=(near, far) if index == 4 else (near,))
+        case.publish(made)
+    before = open_patches(case)
+    review = Review(case)
+    review.refresh()
+    visited = []
+    for _ in range(3):
+        patch = review.step(1)
+        visited.append(patch)
+        case.accept_patch(patch)
+        review.take_out()
+        review.refresh()
+    assert visited == before[:3]
+    assert review.patches == before[3:]
 
 
 def test_stepping_goes_round_both_ways(proposed):

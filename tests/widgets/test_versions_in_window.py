@@ -77,6 +77,24 @@ def test_while_it_learns_again_the_panel_still_says_what_the_last_update_led_to(
     assert not seen(panel(window).box, better)
 
 
+def test_of_another_network_nothing_is_said_that_an_earlier_one_led_to(window, weights, publish):
+    publish(1, before=0.87, after=0.9, check_slices=3)
+    accept(window, 2)
+    window.controller.network.use(weights)
+    window.click(panel(window).learn)
+    assert seen(panel(window).box, "Learning from 2 corrected slices, starting.")
+    assert not seen(panel(window).box, "The last update")
+
+
+def test_a_network_that_first_learns_renews_nothing(window, engine):
+    asked, network = len(engine.last.asked), window.controller.network
+    network.renew()
+    assert len(engine.last.asked) == asked + 1
+    network.use(None)
+    network.renew()
+    assert len(engine.last.asked) == asked + 1
+
+
 def test_the_list_of_versions_marks_the_one_in_use_and_takes_another(
     window, engine, weights, publish
 ):
