@@ -20,6 +20,7 @@ from napari_crii.benchmark.few_labels import pooled_dice
 from napari_crii.benchmark.material import material_digest
 from napari_crii.benchmark.runs import Run, as_read_back, kept_or_made, read_runs
 from napari_crii.checkpoint import Checkpoint, load_checkpoint, new_checkpoint, transferred
+from napari_crii.checkpoint_info import read_checkpoint_info
 from napari_crii.classes import numbered_classes
 from napari_crii.errors import TrainingError
 from napari_crii.preprocessing import Preprocessing
@@ -106,6 +107,8 @@ def study_ticks(
     ScanError, GeometryError, TrainingError
         If a file cannot be read, there are too few patients, or training fails.
     """
+    if "other" in plan.starts:
+        _require_another_task(plan)
     finished = read_runs(out)
     by_patient = _read(plan)
     material = material_digest(_prepared(plan, [s for p in by_patient.values() for s in p]))
@@ -133,6 +136,16 @@ def study_ticks(
         found.append(kept_or_made(out, finished, key, work))
         progress(done + 1, len(jobs), name)
     return found
+
+
+def _require_another_task(plan: TickStudy) -> None:
+    names = tuple(c.name for c in read_checkpoint_info(plan.other).classes)
+    # What nobody named may be anything.
+    if names == plan.classes != UNNAMED:
+        raise TrainingError(
+            f"{plan.other.name} has the classes of the task itself, {', '.join(names)}: "
+            "name a checkpoint of another task with --other"
+        )
 
 
 def _corrected(
@@ -209,15 +222,7 @@ def _start(plan: TickStudy, start: str, taught: Sequence[LabelledSlice], seed: i
     classes = numbered_classes(list(plan.classes))
     fresh = new_checkpoint(classes, plan.recipe, seed=seed)
     if start == "other":
-        other = load_checkpoint(plan.other)
-        names = tuple(c.name for c in other.classes)
-        # What nobody named may be anything.
-        if names == plan.classes != UNNAMED:
-            raise TrainingError(
-                f"{plan.other.name} has the classes of the task itself, {', '.join(names)}: "
-                "name a checkpoint of another task with --other"
-            )
-        return transferred(other, fresh)
+        return transferred(load_checkpoint(plan.other), fresh)
     if start == "own":
         config = replace(FIRST_RUN, crop=plan.crop, preset="sup")
         return _ticked(fresh, Snapshot(tuple(taught)), config)
