@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import napari
+from napari.settings import get_settings
 from napari.viewer import Viewer
 from qtpy.QtCore import QCoreApplication
 
@@ -17,6 +18,8 @@ from napari_crii.widgets.app import open_assistant
 from napari_crii.widgets.assistant import CriiAssistant
 from napari_crii.widgets.learning_words import LearningMode
 
+# As on a display of 1600 x 1000. Figures hang on it, and napari remembers what the user had last.
+WINDOW_SIZE = (1580, 960)
 _CLOSING_SECONDS = 15.0
 # Threads that serve a child, and those that see it off.
 _SERVING = ("napari_crii.", "closing")
@@ -33,13 +36,16 @@ class Opened(NamedTuple):
 @contextmanager
 def opened_window(task: DemoTask) -> Iterator[Opened]:
     """Open a window on a scan; it learns only when asked, and is shut down in the end."""
+    remembered = get_settings().application.window_size
     viewer = napari.Viewer(title="napari-crii benchmark")
+    viewer.window.resize(*WINDOW_SIZE)
     docked: list[CriiAssistant] = []
     try:
         gaps = gaps_until(lambda: docked.append(_open(viewer, task)), _is_open(docked))
         yield Opened(viewer, docked[0], gaps)
     finally:
         _close(viewer, docked)
+        get_settings().application.window_size = remembered
 
 
 def _open(viewer: Viewer, task: DemoTask) -> CriiAssistant:
