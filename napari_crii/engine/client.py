@@ -23,6 +23,7 @@ from napari_crii.engine.messages import (
     StopLearning,
 )
 from napari_crii.engine.private_folder import private_folder
+from napari_crii.engine.slice_maps import SliceMaps
 from napari_crii.engine.supervision import Process, Supervision
 from napari_crii.patches import Patch
 from napari_crii.session.proposals import Proposal
@@ -182,6 +183,8 @@ def collect(message: SliceProposed) -> Proposal:
     labels, maps = (np.array(np.load(path, mmap_mode="r")) for path in paths)
     for path in paths:
         path.unlink(missing_ok=True)
+    seen = SliceMaps(*maps)
     return Proposal(
-        message.slice, labels, maps[0], message.patches, message.checkpoint, maps[1], maps[2]
-    )
+        message.slice, labels, seen.score, message.patches, message.checkpoint, seen.branches,
+        seen.places,
+    )  # fmt: skip

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from napari_crii.engine.protocol import PROTOCOL
 from napari_crii.patches import Patch
-
-# Raised when a message changes: both ends must be of one kind, also on two machines.
-PROTOCOL = 2
 
 
 @dataclass(frozen=True)
@@ -108,18 +106,11 @@ class Ready:
     device
         Where it computes.
     protocol
-        The version of these messages that it speaks; 0 for one that does not tell.
+        As `napari_crii.engine.protocol.PROTOCOL`; 0 for a child that does not tell.
     """
 
     device: str
     protocol: int = PROTOCOL
-
-    @property
-    def mismatch(self) -> str:
-        """One sentence if we do not understand each other, else nothing."""
-        if self.protocol == PROTOCOL:
-            return ""
-        return "napari-crii is of another version there: install the same one on both machines"
 
 
 @dataclass(frozen=True)
@@ -153,9 +144,8 @@ class SliceProposed:
     Attributes
     ----------
     labels, maps
-        ``.npy`` files of (H, W) class indices, and of (3, H, W) uint8: expected error, distance
-        of the branches, and places (see `napari_crii.session.Proposal`); the receiver deletes
-        them.
+        ``.npy`` files of (H, W) class indices, and of `SliceMaps`, (3, H, W) uint8; the receiver
+        deletes them.
     patches
         Places worth a look.
     checkpoint

@@ -25,6 +25,7 @@ from napari_crii.engine.messages import (
     Restarting,
     SliceProposed,
 )
+from napari_crii.engine.protocol import mismatch
 from napari_crii.engine.wanted import Wanted
 from napari_crii.engine.weights import Weights
 from napari_crii.errors import CriiError
@@ -180,9 +181,9 @@ class Supervision:
                 self._wanted.drop(request)
             case CheckpointInUse():
                 self._weights.taken(message.number)
-            case Ready() if message.mismatch:
+            case Ready() if said := mismatch(message.protocol):
                 self._wanted.clear()
-                return [Failed(message.mismatch)]
+                return [Failed(said)]
             case Failed():
                 self._wanted.drop(message.request)
                 self._weights.refused(message.checkpoint)

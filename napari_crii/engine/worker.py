@@ -21,8 +21,6 @@ from numpy.typing import NDArray
 from napari_crii.backend import Backend, fastest
 from napari_crii.checkpoint import load_checkpoint
 from napari_crii.device import choose_device
-from napari_crii.disagreement import DisagreementMap
-from napari_crii.edges import edge_distance
 from napari_crii.engine.channel import Channel
 from napari_crii.engine.messages import (
     Cancel,
@@ -37,14 +35,13 @@ from napari_crii.engine.messages import (
     SliceProposed,
     UseCheckpoint,
 )
+from napari_crii.engine.slice_maps import SliceMaps
 from napari_crii.engine.wanted import Wanted
 from napari_crii.errors import CriiError
 from napari_crii.geometry import Geometry
 from napari_crii.inference import Predictor
 from napari_crii.patches import Patch
-from napari_crii.ranking import BOUNDARY_BAND, low_contrast_tiles
 from napari_crii.scan_prediction import doubt_on_slice
-from napari_crii.session.proposals import LOW_CONTRAST, NEAR_EDGE
 from napari_crii.volume import Volume
 
 # Rows and columns on which backends are tried: tens of milliseconds a run.
@@ -53,10 +50,10 @@ _TRIED = 128
 
 @dataclass(frozen=True, eq=False)
 class _Proposed:
-    """What was computed of a slice: classes (H, W), and the maps of `SliceProposed`."""
+    """What was computed of a slice: classes (H, W), maps and patches."""
 
     labels: NDArray[np.integer]
-    maps: NDArray[np.uint8]
+    maps: SliceMaps
     patches: list[Patch]
     checkpoint: str
 
@@ -181,7 +178,8 @@ class Engine:
         labels = prediction.labels()
         low_contrast = predictor.checkpoint.low_contrast
         doubt, patches = doubt_on_slice(prediction, labels, volume, index, low_contrast)
-        maps = _maps(doubt, labels, volume.slices()[index], low_contrast)
+        image = volume.slices()[index]
+        maps = SliceMaps.of(doubt.score, doubt.branches, labels, image, low_contrast)
         if predictor.remark and predictor.remark != self._noticed:
             self._noticed = predictor.remark
             self._channel.send(Notice(predictor.remark))
@@ -198,18 +196,3 @@ class Engine:
         return SliceProposed(
             request, scan, index, labels, maps, tuple(proposed.patches), proposed.checkpoint
         )
-
-
-def _maps(
-    doubt: DisagreementMap,
-    labels: NDArray[np.integer],
-    image: NDArray[np.generic],
-    low_contrast: float,
-) -> NDArray[np.uint8]:
-    """Return (3, H, W): expected error, distance of the branches, kinds of place."""
-    places = np.where(edge_distance(labels) <= BOUNDARY_BAND, NEAR_EDGE, 0)
-    places |= np.where(
-        low_contrast_tiles(doubt.score, labels, image, low_contrast), LOW_CONTRAST, 0
-    )
-    shares = np.stack([doubt.score, np.sqrt(doubt.branches)])
-    return np.concatenate([np.rint(shares * 255), places[None]]).astype(np.uint8)

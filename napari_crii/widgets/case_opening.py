@@ -16,6 +16,7 @@ from napari_crii.widgets.background import Background
 from napari_crii.widgets.case_view import CaseView
 from napari_crii.widgets.drawn_slices import Strokes
 from napari_crii.widgets.keymap import bind_keys, unbind_keys
+from napari_crii.widgets.maps import MapKind
 from napari_crii.widgets.sentences import as_sentence
 from napari_crii.widgets.sitting import Sitting
 from napari_crii.widgets.task import Task
@@ -77,6 +78,7 @@ class CaseOpening:
         self._attendance = attendance
         self._task: Task | None = None
         self._then: Callable[[], None] = lambda: None
+        self._map = MapKind.EXPECTED
         self.opening: Task | None = None
         self.shown: CaseView | None = None
         self.upright = UprightView(viewer)
@@ -105,6 +107,12 @@ class CaseOpening:
         self._attendance.say("Opening the scan.")
         work = partial(open_case, session, task.volume)
         self._background.run(work, lambda case: self._show(case, task))
+
+    def show_map(self, kind: MapKind) -> None:
+        """Show a map of disagreement, of this case and of those to come."""
+        self._map = kind
+        if self.shown is not None:
+            self.shown.binding.show_map(kind)
 
     def failed(self) -> None:
         """Give up what is being opened."""
@@ -139,6 +147,7 @@ class CaseOpening:
         self.upright.show(case.volume)
         strokes = self._attendance.strokes
         self.shown = shown = CaseView(self._viewer, case, session.classes, strokes)
+        shown.binding.show_map(self._map)
         shown.binding.add_in_turns(lambda: self._added(shown, task))
 
     def _added(self, shown: CaseView, task: Task) -> None:

@@ -63,7 +63,6 @@ class AssistantController(QObject):
         audience = Audience(self._refresh, self._renew_patches, self.say)
         self.network = NetworkAtWork(self.sitting, lambda: self._cases.shown, audience, self)
         self.network.proposed.connect(self.proposed)
-        self._map = MapKind.EXPECTED
         self._cases = CaseOpening(viewer, self.sitting, self._background, self._attendance())
         viewer.dims.events.current_step.connect(self._on_step)
 
@@ -119,10 +118,8 @@ class AssistantController(QObject):
         self.open(task, lambda: self.network.propose(whole_volume))
 
     def show_map(self, kind: MapKind) -> None:
-        """Show a map of disagreement, in this case and in those to come."""
-        self._map = kind
-        if self.binding is not None:
-            self.binding.show_map(kind)
+        """Show a map of disagreement, of this case and of those to come."""
+        self._cases.show_map(kind)
 
     def cancel_proposals(self) -> None:
         """Stop proposing; what has arrived stays."""
@@ -273,7 +270,6 @@ class AssistantController(QObject):
         ready = replace(self._state, message="Ready.", is_error=False)
         self._refresh(replace(ready, scan=scan_in_words(self.case), has_case=True))
         self._renew_patches()
-        self.show_map(self._map)
         self.network.renew()
 
     def _on_left(self) -> None:

@@ -23,6 +23,7 @@ from napari_crii.engine.messages import (
     Notice,
     Ready,
 )
+from napari_crii.engine.protocol import mismatch
 from napari_crii.session import Session
 from napari_crii.session.weights import PublishedWeights
 from napari_crii.widgets.background import Mailbox, once
@@ -199,8 +200,8 @@ class Learning(QObject):
         match message:
             case LearningFinished():
                 self._finish(message)
-            case Ready() if message.mismatch:
-                self._fail(f"Learning failed: {message.mismatch}.")
+            case Ready() if said := mismatch(message.protocol):
+                self._fail(f"Learning failed: {said}.")
             case Failed(text):
                 self._fail(f"Learning failed: {text.rstrip('.')}.")
             case Closed():

@@ -177,10 +177,12 @@ class NetworkAtWork(QObject):
         proposals = shown.case.proposals
         untouched = to_propose(shown.case, shown.current_slice, whole_volume=True)
         proposed = [index for index in untouched if proposals.has(index)]
-        # A case that was just opened has none: no file is read for it.
+        if not proposed:
+            return
         try:
-            in_use = read_checkpoint_info(self.checkpoint).digest if proposed else ""
+            in_use = read_checkpoint_info(self.checkpoint).digest
         except CriiError:
+            # Weights whose file is gone can propose nothing anew.
             return
         stale = [index for index in proposed if proposals.checkpoint(index) != in_use]
         if stale:

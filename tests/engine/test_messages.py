@@ -20,6 +20,7 @@ from napari_crii.engine.messages import (
     Restarting,
     SliceProposed,
 )
+from napari_crii.engine.protocol import mismatch
 from napari_crii.patches import Box, Patch, Reason
 
 WHOLE = st.integers(-(2**53), 2**53)
@@ -96,12 +97,12 @@ def test_deep_nesting_and_cut_lines_are_refused() -> None:
 def test_a_child_of_another_version_is_told_from_one_of_ours() -> None:
     ours = decode(encode(Ready("cpu")))
     assert isinstance(ours, Ready)
-    assert not ours.mismatch
+    assert mismatch(ours.protocol) == ""
     silent = decode(b'{"kind": "Ready", "device": "cpu"}')
     later = decode(b'{"kind": "Ready", "device": "cpu", "protocol": 99}')
     for other in (silent, later):
         assert isinstance(other, Ready)
-        assert "another version" in other.mismatch
+        assert "another version" in mismatch(other.protocol)
 
 
 def test_equal_requests_are_equal() -> None:
