@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from napari_crii.checkpoint import load_checkpoint
+from napari_crii.cli._pictures import outline, with_map
 from napari_crii.demo import shipped_checkpoint
 from napari_crii.disagreement import disagreement
 from napari_crii.inference import Predictor
@@ -34,11 +35,6 @@ TITLES = (
     "where they are",
 )
 ORANGE, BLUE, WHITE = (255, 150, 40), (90, 170, 255), (255, 255, 255)
-# From dark to light, as in "inferno": readable without telling red from green.
-HEAT = np.array(
-    [[0, 0, 4], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]]
-)
-
 Picture = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
@@ -107,9 +103,7 @@ def outlined(grey: Picture, *shapes: tuple[Mask, tuple[int, int, int]]) -> Image
     tile = np.asarray(enlarged(grey * 255, Image.Resampling.BICUBIC).convert("RGB")).copy()
     for shape, color in shapes:
         soft = np.asarray(enlarged(shape * 255.0, Image.Resampling.BILINEAR)) > 127
-        padded = np.pad(soft, 1)
-        core = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-        tile[soft & ~core] = color
+        tile[outline(soft)] = color
     return Image.fromarray(tile)
 
 
@@ -119,12 +113,8 @@ def upon(
     """Return the dimmed slice under a map from 0 to 1."""
     under = np.asarray(enlarged(grey * 255, Image.Resampling.BICUBIC), dtype=float)
     over = np.asarray(enlarged(values * 255.0, how), dtype=float) / 255
-    stops = np.linspace(0, 1, len(HEAT))
-    heat = np.stack([np.interp(over, stops, channel) for channel in HEAT.T], axis=-1)
-    opacity = np.sqrt(over)[..., None]
-    return Image.fromarray(
-        (under[..., None] * 0.45 * (1 - opacity) + heat * opacity).astype(np.uint8)
-    )
+    scan = np.repeat(under[..., None], 3, axis=-1).astype(np.float32)
+    return Image.fromarray(with_map(scan, over.astype(np.float32)).astype(np.uint8))
 
 
 def enlarged(values: NDArray[np.floating], how: Image.Resampling) -> Image.Image:

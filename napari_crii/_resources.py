@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+# Left ventricle on cine MRI.
+SHIPPED_CHECKPOINT = "crii-lv-cine-mri.safetensors"
+
 _PACKAGE = Path(__file__).resolve().parent
 _ROOTS = (_PACKAGE / "resources", _PACKAGE.parent / "resources")
 

@@ -14,14 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_crii._resources import resource
+from napari_crii._resources import SHIPPED_CHECKPOINT, resource
 from napari_crii.checkpoint_info import read_checkpoint_info
 from napari_crii.classes import LabelClass, numbered_classes
 from napari_crii.errors import CheckpointError, CriiError
 from napari_crii.io import read_scan
 from napari_crii.volume import Volume, to_slices
 
-SHIPPED_CHECKPOINT = "crii-lv-cine-mri.safetensors"
 SEED_SLICES = (40, 80, 120)
 # Steps of a first run (`training.tick_config.FIRST_RUN`): about a minute on two cores.
 DEMO_ITERATIONS = 180

@@ -118,12 +118,6 @@ def mutual_information(
     return information
 
 
-def case_doubt(coarse: NDArray[np.float32], refined: NDArray[np.float32]) -> float:
-    """Return `pairwise_doubt`, 0 where nothing is seen."""
-    doubt = pairwise_doubt(coarse, refined)
-    return 0.0 if doubt is None else doubt
-
-
 def pairwise_doubt(coarse: NDArray[np.float32], refined: NDArray[np.float32]) -> float | None:
     """Return one minus the mean pairwise Dice of all views and branches (V, K, H, W), 0 to 1.
 

@@ -57,12 +57,8 @@ class Box:
 
     def touches(self, other: Box) -> bool:
         """Whether the two boxes overlap, or meet at a side or a corner."""
-        return (
-            self.top <= other.bottom
-            and other.top <= self.bottom
-            and self.left <= other.right
-            and other.left <= self.right
-        )
+        grown = Box(self.top - 1, self.left - 1, self.bottom + 1, self.right + 1)
+        return grown.overlaps(other)
 
 
 @dataclass(frozen=True)

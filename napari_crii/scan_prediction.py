@@ -111,7 +111,6 @@ def doubt_on_slice(
         (H, W) classes that are proposed.
     low_contrast
         As for `rank_patches`.
-
     """
     doubt = disagreement(prediction.coarse, prediction.refined, prediction.coarse_stride)
     image = volume.slices()[index]

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from napari_crii.disagreement import (
     COARSE_STRIDE,
     branch_divergence,
-    case_doubt,
     disagreement,
     entropy,
     mutual_information,
+    pairwise_doubt,
 )
 from napari_crii.metrics import dice
 from napari_crii.networks import crii
@@ -130,10 +130,10 @@ def test_doubt_about_a_case_is_one_minus_the_pairwise_dice(rng: np.random.Genera
     coarse, refined = (probabilities(rng, 2, 12, 15, 3) for _ in range(2))
     labels = [p.argmax(axis=0) for p in (*coarse, *refined)]
     found = [dice(a == k, b == k) for a, b in combinations(labels, 2) for k in (1, 2)]
-    assert case_doubt(coarse, refined) == pytest.approx(1 - np.mean(found))
-    assert case_doubt(coarse[:1], coarse[:1]) == 0
+    assert pairwise_doubt(coarse, refined) == pytest.approx(1 - np.mean(found))
+    assert pairwise_doubt(coarse[:1], coarse[:1]) == 0
     nothing = np.stack([np.ones((4, 4)), np.zeros((4, 4))]).astype(np.float32)[None]
-    assert case_doubt(nothing, nothing) == 0
+    assert pairwise_doubt(nothing, nothing) is None
 
 
 def test_the_stride_taken_without_a_word_is_the_network_s() -> None:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 SHARES = (1, 5, 10, 25)
+# Names of what `pixel_measures` returns.
+PIXEL_MEASURES = ("auroc", "auprc", "ause", "ece", *(f"captured{share}" for share in SHARES))
 
 Score = NDArray[np.floating[Any]]
 Wrong = NDArray[np.bool_]

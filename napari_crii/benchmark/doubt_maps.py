@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from napari_crii.disagreement import (
     branch_divergence,
-    case_doubt,
     disagreement,
     entropy,
     mutual_information,
+    pairwise_doubt,
 )
 from napari_crii.doubt_features import doubt_features
 from napari_crii.edges import edge_distance
@@ -95,8 +95,8 @@ def doubt_about(
     grey = image.mean(dim=0).numpy()
     inside = labels > 0
     cases = {
-        "pairwise_dice": case_doubt(coarse, refined),
-        "branch_dice": case_doubt(one_coarse, refined[:1]),
+        "pairwise_dice": pairwise_doubt(coarse, refined) or 0.0,
+        "branch_dice": pairwise_doubt(one_coarse, refined[:1]) or 0.0,
         "entropy_inside": float(maps["entropy"][inside].mean()) if inside.any() else 1.0,
         "entropy_mean": float(maps["entropy"].mean()),
     }

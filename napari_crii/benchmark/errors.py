@@ -12,7 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_crii.benchmark.detection import aurc, captured_in_patches, pixel_measures, spearman
+from napari_crii.benchmark.detection import (
+    PIXEL_MEASURES,
+    aurc,
+    captured_in_patches,
+    pixel_measures,
+    spearman,
+)
 from napari_crii.benchmark.doubt_maps import (
     CASE_SCORES,
     MEMBERS,
@@ -37,10 +43,7 @@ from napari_crii.training import TrainingSlice, steps_of
 REGIONS = ("whole", "band", "outside", "beyond2")
 CASE = "case"
 # Every line has all of them; None: it is not measured there, or cannot be said.
-MEASURES = (
-    "auroc", "auprc", "ause", "ece", "captured1", "captured5", "captured10", "captured25",
-    "captured_patches", "aurc", "spearman",
-)  # fmt: skip
+MEASURES = (*PIXEL_MEASURES, "captured_patches", "aurc", "spearman")
 BAND = 5
 BEYOND = 2
 CORRECTED = (1, 2, 4, 8)

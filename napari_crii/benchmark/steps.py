@@ -1,4 +1,4 @@
-"""What a training step of each preset costs over a supervised one, in processor time."""
+"""What a training step costs: processor time over a supervised one, memory by batch."""
 
 from __future__ import annotations
 

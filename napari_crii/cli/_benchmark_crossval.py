@@ -75,8 +75,8 @@ def crossval(
 ) -> None:
     """Train and test by turns, patient by patient: Dice of every patient, by a stranger.
 
-    A run that was stopped goes on at its last finished fold. The table is also written beside
-    the runs, as Markdown.
+    A run that was stopped goes on at its last finished fold. Table and plot are also written
+    beside the runs, as Markdown and PNG.
     """
     pages = beside(out)
     say_what_is_left_out(images, labels)

@@ -65,8 +65,8 @@ def ticks(
 ) -> None:
     """Correct 1, 2, 4 and 8 slices of a scan, learn after each round, test the rest.
 
-    A stopped study goes on at its last finished run. The table is written beside the runs, as
-    Markdown.
+    A stopped study goes on at its last finished run. Table and plot are written beside the runs,
+    as Markdown and PNG.
     """
     table, plot = beside(out)
     names = class_names(classes)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from napari_crii.classes import LabelClass
+from napari_crii.cli._pictures import heat, outline, with_map
 from napari_crii.orientation import letters, opposite
 from napari_crii.scan_prediction import ScanPrediction
 from napari_crii.volume import Volume, to_slices
@@ -23,12 +24,6 @@ _LEAST_WIDTH = 860
 _MOST_SLICES = 240
 _SHAPE = 4 / 3
 _PAPER, _INK = (24, 24, 24), (240, 240, 240)
-_DIMMED = 0.45
-# From dark to light, as in "inferno": readable without telling red from green.
-_HEAT = np.array(
-    [[0, 0, 4], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]]
-)
-
 Picture = NDArray[np.uint8]
 
 
@@ -130,9 +125,9 @@ def _pair(
     )
     outlined = scan.copy()
     for one in classes:
-        outlined[_outline(np.rint(labels) == one.id)] = _rgb(one.color)
+        outlined[outline(np.rint(labels) == one.id)] = _rgb(one.color)
     gap = np.full((len(scan), _GAP // 2, 3), _PAPER)
-    return np.concatenate([outlined, gap, _with_map(scan, score)], axis=1).astype(np.uint8)
+    return np.concatenate([outlined, gap, with_map(scan, score)], axis=1).astype(np.uint8)
 
 
 def _scan(volume: Volume, view: _View, index: int) -> NDArray[np.float32]:
@@ -150,25 +145,6 @@ def _laid_out(values: NDArray[Any], view: _View, resample: Image.Resampling) -> 
     return np.asarray(Image.fromarray(turned).resize(view.size, resample), dtype=np.float32)
 
 
-def _outline(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the pixels of a region that have a neighbour outside it."""
-    padded = np.pad(inside, 1)
-    core = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    return inside & ~core
-
-
-def _with_map(scan: NDArray[np.float32], score: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Lay the map over the dimmed scan: the greater the doubt, the lighter and the denser."""
-    doubt = np.clip(score, 0, 1)
-    opacity = np.sqrt(doubt)[..., None]
-    return np.asarray(scan * _DIMMED * (1 - opacity) + _heat(doubt) * opacity, dtype=np.float32)
-
-
-def _heat(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    stops = np.linspace(0, 1, len(_HEAT))
-    return np.stack([np.interp(values, stops, channel) for channel in _HEAT.T], axis=-1)
-
-
 def _draw_header(
     sheet: Image.Image, draw: ImageDraw.ImageDraw, title: str, classes: Sequence[LabelClass]
 ) -> None:
@@ -178,7 +154,7 @@ def _draw_header(
         draw.rectangle((x + 10, 34, x + 22, 46), fill=_rgb(one.color))
         x = _write(draw, x + 28, 30, one.name)
     x = _write(draw, _GAP, 54, "Right: where errors are expected, from none")
-    bar = _heat(np.tile(np.linspace(0, 1, 120, dtype=np.float32), (12, 1)))
+    bar = heat(np.tile(np.linspace(0, 1, 120, dtype=np.float32), (12, 1)))
     sheet.paste(Image.fromarray(bar.astype(np.uint8)), (x + 10, 58))
     _write(draw, x + 140, 54, "to most; a ranking, not a probability")
 

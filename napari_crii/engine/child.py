@@ -23,9 +23,6 @@ STARTING_SECONDS = 300
 SILENT_SECONDS = 20
 _TICK_SECONDS = 1.0
 
-# Turns, of some nanoseconds each.
-_SPINS = 1500
-
 Receiver = Callable[[Message], None]
 Job = Callable[[], Message | None]
 
@@ -33,14 +30,11 @@ Job = Callable[[], Message | None]
 def child_environment() -> dict[str, str]:
     """Return the environment in which a child computes.
 
-    Threads of torch that wait for each other sleep, after a moment of spinning (`_SPINS`; decision
-    61). If they went on spinning, as is OpenMP's habit, one of them that waits for a busy processor
-    would hold up the others, on processors that look busy: a step took ten times as long beside one
-    busy program. A setting of the user's own is kept.
+    Threads of torch that wait for each other sleep. If they spun, as is OpenMP's habit, one of
+    them that waits for a busy processor would hold up the others, on processors that look busy:
+    a step took ten times as long beside one busy program. A setting of the user's own is kept.
     """
-    if "OMP_WAIT_POLICY" in os.environ:
-        return dict(os.environ)
-    return {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": str(_SPINS), **os.environ}
+    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
 
 
 class Child:

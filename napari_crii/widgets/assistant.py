@@ -11,7 +11,7 @@ from napari.viewer import Viewer
 from qtpy.QtWidgets import QApplication, QFileDialog, QVBoxLayout, QWidget
 
 from napari_crii._layers import VOLUME_KEY, LayerData
-from napari_crii._resources import resource
+from napari_crii._resources import SHIPPED_CHECKPOINT, resource
 from napari_crii.classes import LabelClass
 from napari_crii.errors import CriiError
 from napari_crii.io.kinds import MASK_SUFFIXES
@@ -38,8 +38,6 @@ from napari_crii.widgets.project_opening import ProjectOpening
 from napari_crii.widgets.scan_layer import ScanLayer
 from napari_crii.widgets.state import AssistantState
 from napari_crii.widgets.task import Task
-
-SHIPPED_CHECKPOINT = "crii-lv-cine-mri.safetensors"
 
 
 class CriiAssistant(QWidget):

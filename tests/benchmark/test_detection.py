@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from napari_crii.benchmark.detection import (
+    PIXEL_MEASURES,
     auprc,
     aurc,
     auroc,
@@ -11,6 +12,7 @@ from napari_crii.benchmark.detection import (
     captured,
     captured_in_patches,
     ece,
+    pixel_measures,
     spearman,
 )
 
@@ -57,6 +59,14 @@ def test_calibration_error_is_the_gap_weighted_by_pixels() -> None:
     wrong = np.array([True] * 2 + [False] * 8 + [True] * 18 + [False] * 12)
     assert ece(probability, wrong) == pytest.approx((10 * 0.1 + 30 * 0.3) / 40)
     assert ece(np.array([0.0, 1.0]), np.array([False, True])) == 0
+
+
+def test_all_measures_of_pixels_bear_their_names(rng: np.random.Generator) -> None:
+    score, wrong = example(rng)
+    found = pixel_measures(score / score.max(), wrong, is_probability=True)
+    assert tuple(found) == PIXEL_MEASURES
+    assert found["captured5"] == captured(score, wrong, 0.05)
+    assert np.isnan(pixel_measures(score, wrong, is_probability=False)["ece"])
 
 
 def test_captured_counts_the_errors_on_top() -> None:

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from napari_crii.benchmark import errors
 from napari_crii.benchmark.doubt_maps import SCORES, doubt_about, passes_of
 from napari_crii.benchmark.errors import (
     CASE,
     CORRECTED,
+    MEASURES,
     REGIONS,
     _calibrators,
     _judged,
@@ -93,6 +95,8 @@ def test_all_sets_regions_and_calibrators_are_judged_and_repeat() -> None:
     assert len(lines) == len(found)
     assert {part for part, _, _ in lines} == {"test", "pool", "shifted"}
     assert {region for _, region, _ in lines} == {*REGIONS, CASE}
+    fields = {"set", "region", "score", "passes", "corrected", *MEASURES}
+    assert all(line.keys() == fields for line in found)
     calibrated = {"expected_error": 8, "expected_error_without_J": 8}
     calibrated |= {f"expected_error_after_{count}": count for count in CORRECTED[:-1]}
     for part in ("test", "pool", "shifted"):
@@ -183,6 +187,8 @@ def test_the_command_leaves_runs_and_tables(data: Path, tmp_path: Path, run) -> 
     assert {r["group"] for r in runs} == {len(runs)}
     assert {r["data"] for r in runs} == {data.name}
     assert "## test, band" in out.with_suffix(".md").read_text()
+    with Image.open(out.with_suffix(".png")) as plot:
+        assert plot.size[1] > 24 * len(SCORES)
     assert run(*options).exit_code == 0
     assert read_runs(out) == runs
     result = run(*options, "--method", "bcp")

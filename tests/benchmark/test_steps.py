@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
+from napari_crii.benchmark import steps
 from napari_crii.benchmark.steps import step_seconds
+from napari_crii.errors import TrainingError
 
 
 def test_every_preset_takes_its_steps_by_turns() -> None:
@@ -22,7 +24,6 @@ def test_every_preset_takes_its_steps_by_turns() -> None:
     assert all(seconds > 0 for seconds in found.values())
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
 def test_memory_rises_with_the_batch_and_not_faster() -> None:
     # In a process of its own: what earlier tests took and gave back would serve the first batches.
     program = (
@@ -36,3 +37,9 @@ def test_memory_rises_with_the_batch_and_not_faster() -> None:
     found = json.loads(done.stdout)
     first, second = found["5"] - found["2"], found["8"] - found["5"]
     assert 0 < second < 1.5 * first
+
+
+def test_a_system_that_does_not_tell_its_memory_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "peak_megabytes", lambda: None)
+    with pytest.raises(TrainingError, match="does not tell"):
+        steps.step_megabytes([2], crop=32)

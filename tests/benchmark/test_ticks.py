@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import Result
+from PIL import Image
 
 from napari_crii.benchmark import ticks as module
 from napari_crii.benchmark.runs import read_runs
@@ -129,6 +130,9 @@ def test_the_command_writes_runs_and_a_table(
     assert done.exit_code == 0, done.output
     assert len(json.loads(done.stdout)["found"]) == 2
     assert "| none" in out.with_suffix(".md").read_text()
+    with Image.open(json.loads(done.stdout)["plot"]) as plot:
+        # A line per preset and number of corrected slices.
+        assert plot.size[1] > 24 * 2 * 5
 
 
 def test_a_checkpoint_of_the_task_itself_is_no_other_one(scans: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from napari_crii.benchmark._partner import Partner
+from napari_crii.benchmark.window.opened import WINDOW_SIZE
 from napari_crii.checkpoint import save_checkpoint
 from napari_crii.io.write import write_map
 from napari_crii.phantom import make_phantom
@@ -46,6 +47,7 @@ def test_a_window_and_its_training_are_measured(tmp_path: Path) -> None:
         assert 0 < low <= report[name] <= high
     assert report["latencies"]["paint, learning"]["count"] > 0
     assert report["scan"]["slices"] == 6
+    assert report["window"] == {kind: list(WINDOW_SIZE) for kind in report["window"]}
 
 
 def measured(*options: str) -> dict[str, Any]:

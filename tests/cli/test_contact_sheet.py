@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from napari_crii.classes import numbered_classes
-from napari_crii.cli._contact_sheet import _heat, _outline, _view, contact_sheet
+from napari_crii.cli._contact_sheet import _view, contact_sheet
+from napari_crii.cli._pictures import heat, outline
 from napari_crii.geometry import Geometry
 from napari_crii.scan_prediction import ScanPrediction
 from napari_crii.volume import Volume
@@ -57,9 +58,9 @@ def test_very_long_scans_are_thinned_and_say_so() -> None:
 def test_an_outline_is_the_rim_inside() -> None:
     inside = np.zeros((7, 7), dtype=bool)
     inside[1:6, 1:6] = True
-    assert _outline(inside).sum() == 16
+    assert outline(inside).sum() == 16
 
 
 def test_the_map_grows_lighter_with_doubt() -> None:
-    light = _heat(np.linspace(0, 1, 50, dtype=np.float32)) @ np.array([0.2126, 0.7152, 0.0722])
+    light = heat(np.linspace(0, 1, 50, dtype=np.float32)) @ np.array([0.2126, 0.7152, 0.0722])
     assert (np.diff(light) > 0).all()
