@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from napari_crii.benchmark._partner import Partner
-from napari_crii.benchmark.window.opened import WINDOW_SIZE
 from napari_crii.checkpoint import save_checkpoint
 from napari_crii.io.write import write_map
 from napari_crii.phantom import make_phantom
@@ -23,6 +22,8 @@ pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(600)]
 
 @pytest.mark.alone
 def test_a_window_and_its_training_are_measured(tmp_path: Path) -> None:
+    from napari_crii.benchmark.window.opened import WINDOW_SIZE
+
     volume, _ = make_phantom((6, 128, 160))
     scan, weights = tmp_path / "scan.nii.gz", tmp_path / "w.safetensors"
     write_map(scan, volume.array, volume.geometry)
