@@ -20,6 +20,7 @@ from napari_crii.disagreement import mean_over_views
 from napari_crii.errors import DeviceError
 from napari_crii.networks import BranchLogits
 from napari_crii.networks.crii import COARSE_STRIDE
+from napari_crii.networks.parts import pass_in_parts
 from napari_crii.volume import Volume
 
 _TILES = (256, 128, 64)
@@ -138,8 +139,9 @@ class Predictor:
         return Prediction(coarse, refined, stride, self.checkpoint.preprocessing.one_object)
 
     def _logits(self, batch: Tensor) -> BranchLogits:
-        parts = [batch] if self._whole else [view[None] for view in batch]
-        return _joined([in_tiles(self._network, part, self._tile) for part in parts], 0)
+        if self._whole:
+            return BranchLogits(*pass_in_parts(self._network, batch))
+        return _joined([in_tiles(self._network, view[None], self._tile) for view in batch], 0)
 
     def _step_down(self) -> None:
         """Compute in smaller parts from here on: one view at a time, then tiles of it."""

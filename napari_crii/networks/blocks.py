@@ -7,10 +7,23 @@ import math
 import torch
 from torch import Tensor, nn
 
+from napari_crii.networks.randomness import own_generator
+
 
 def normalisation(channels: int) -> nn.GroupNorm:
     """Group normalisation: independent of the batch, which is one to four images while tuning."""
     return nn.GroupNorm(math.gcd(8, channels), channels)
+
+
+class Dropout(nn.Dropout):
+    """Dropout that threads may draw side by side, each from a generator of its own."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Set each value to 0 with the chance `p`, and scale the others up."""
+        if not self.training or self.p == 0:
+            return features
+        kept = torch.empty_like(features).bernoulli_(1 - self.p, generator=own_generator())
+        return features * kept.div_(1 - self.p)
 
 
 class ConvBlock(nn.Sequential):
@@ -21,7 +34,7 @@ class ConvBlock(nn.Sequential):
             nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
             normalisation(outputs),
             nn.LeakyReLU(0.01, inplace=True),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
             normalisation(outputs),
             nn.LeakyReLU(0.01, inplace=True),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+_own = threading.local()
 
 
 @contextmanager
@@ -19,3 +22,18 @@ def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
         else:
             torch.manual_seed(seed)
         yield
+
+
+@contextmanager
+def drawing_from(generator: torch.Generator) -> Iterator[None]:
+    """Let dropout on the CPU draw from a generator, in this thread, for a block."""
+    _own.generator = generator
+    try:
+        yield
+    finally:
+        del _own.generator
+
+
+def own_generator() -> torch.Generator | None:
+    """Return the generator of `drawing_from` in this thread; None stands for torch's own."""
+    return getattr(_own, "generator", None)

@@ -22,6 +22,7 @@ from napari_crii.losses import (
     view_agreement,
 )
 from napari_crii.networks import BranchLogits
+from napari_crii.networks.parts import pass_in_parts
 from napari_crii.training.method import MethodConfig
 from napari_crii.training.mixing import fade, largest_components, paste, random_box
 from napari_crii.training.streams import Batch, Labelled, Unlabelled
@@ -58,6 +59,18 @@ class Step:
             result = function(*map(laid_out, images), **settings)
         floats: Result = _floats(result)
         return floats
+
+    def learnt(self, images: Tensor) -> tuple[BranchLogits, Tensor]:
+        """Pass images through the student in parts; return its logits and pixel features."""
+
+        def logits_and_features(part: Tensor) -> tuple[Tensor, ...]:
+            logits, features = self.passed(self.student.forward_with_features, part)
+            return (*logits, features)
+
+        coarse, refined, features = pass_in_parts(
+            logits_and_features, images, self.student.parameters()
+        )
+        return BranchLogits(coarse, refined), features
 
     def taught(self, *images: Tensor, **settings: Any) -> Any:
         """Pass images through the teacher, without gradients."""
@@ -110,7 +123,7 @@ class CoarseRefined:
         if rest is not None:
             images = torch.cat([images, rest.strong[0] if len(rest.strong) else rest.weak])
             labels, weights = torch.cat([labels, rest.labels]), torch.cat([weights, rest.weights])
-        logits, features = step.passed(step.student.forward_with_features, images)
+        logits, features = step.learnt(images)
         loss = both_branches(logits, labels, weights)
         if rest is not None:
             ramp = gaussian_ramp(step.progress, self._config.consistency_ramp)
@@ -132,7 +145,7 @@ class CoarseRefined:
         mixed, weights = self._pasted(labelled, other, certainty)
         if self._config.beside:
             mixed, weights = _joined(labelled, mixed), torch.cat([labelled.weights, weights])
-        logits, features = step.passed(step.student.forward_with_features, mixed.images)
+        logits, features = step.learnt(mixed.images)
         loss = both_branches(logits, mixed.labels, mixed.weights * weights)
         # The ranked losses see what a human said only.
         sure = mixed.weights * (weights >= 1)
