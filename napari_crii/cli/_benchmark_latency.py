@@ -38,6 +38,13 @@ Repeats = Annotated[int, typer.Option(min=2, help="Rounds in which to alternate.
 Tick = Annotated[
     int, typer.Option(min=0, help="Steps to learn for in the window; 0: as many as in use.")
 ]
+WindowSize = Annotated[
+    str,
+    typer.Option(
+        metavar="WIDTHxHEIGHT",
+        help="Of the window that is painted in, in pixels; figures hang on it.",
+    ),
+]
 Seconds = Annotated[float, typer.Option(min=0, help="Least time that the hand paints in a round.")]
 
 
@@ -48,6 +55,7 @@ def latency(
     repeats: Repeats = 20,
     tick: Tick = 0,
     seconds: Seconds = 2.0,
+    window_size: WindowSize = "1580x960",
     as_json: JsonOption = False,
 ) -> None:
     """Time proposals and maps over bare network passes, and a window over bare napari.
@@ -59,14 +67,14 @@ def latency(
     stroke: brush strokes in a window, over the same on a bare labels layer; without a scan, on
     300 slices of 512 x 512.
     """
-    wanted = _wanted_parts(parts)
+    wanted, size = _wanted_parts(parts), _size(window_size)
     task = _task(scan, checkpoint)
     # The window first: its process has not loaded torch then, as in use.
     found: dict[str, Any] = {}
     if "pauses" in wanted:
         found |= _measure_pauses(task, tick)
     if at_work := wanted & {"window", "training"}:
-        found |= _measure_window(task, at_work, repeats, tick, seconds)
+        found |= _measure_window(task, at_work, (repeats, tick, seconds, size))
     if "stroke" in wanted:
         found |= _measure_strokes(None if scan is None else task.volume, repeats)
     if wanted.difference(_IN_A_WINDOW):
@@ -95,6 +103,13 @@ def _wanted_parts(text: str) -> set[str]:
             "xvfb-run, or choose --part proposal"
         )
     return wanted
+
+
+def _size(text: str) -> tuple[int, int]:
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isdecimal() and int(part) >= 300 for part in parts):
+        raise CriiError(f"'{text}' is no size of a window: name two of at least 300, as 1580x960")
+    return int(parts[0]), int(parts[1])
 
 
 def _task(scan: Path | None, checkpoint: Path | None) -> DemoTask:
@@ -137,12 +152,12 @@ def _measure_pauses(task: DemoTask, tick: int) -> dict[str, Any]:
 
 
 def _measure_window(
-    task: DemoTask, parts: set[str], rounds: int, tick: int, seconds: float
+    task: DemoTask, parts: set[str], how: tuple[int, int, float, tuple[int, int]]
 ) -> dict[str, Any]:
     with _a_window(), progress_bar("window") as advance:
         from napari_crii.benchmark.window.latency import Plan, window_latency
 
-        return window_latency(task, Plan(frozenset(parts), rounds, tick, seconds), advance)
+        return window_latency(task, Plan(frozenset(parts), *how), advance)
 
 
 def _measure_strokes(volume: Volume | None, rounds: int) -> dict[str, Any]:

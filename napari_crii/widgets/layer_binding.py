@@ -7,6 +7,7 @@ by `drawn`, by comparing slices.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from napari.components import ViewerModel
@@ -63,15 +64,22 @@ class LayerBinding:
         self._other_map: list[int] = []
         self._mapping = once(self._draw_maps)
         self._mapping.setInterval(STAGE_MS)
-        self._waiting = list(self.layers)
-        self._released = False
+        self._waiting: list[Callable[[], object]] = [
+            *(partial(viewer.add_layer, layer) for layer in reversed(self.layers)),
+            self._show_brush,
+            self._hide_brush,
+        ]
+        self._over_canvas = self._released = False
         viewer.layers.events.removed.connect(self._on_removed)
         for index in range(case.shape[0]):
             if case.proposals.has(index) or case.status(index) is not SliceStatus.UNTOUCHED:
                 self.show_slice(index)
 
     def add_in_turns(self, then: Callable[[], None]) -> None:
-        """Add one layer per turn of the event loop: four at once would stop the window."""
+        """Add one layer per turn of the event loop: four at once would stop the window.
+
+        The circle of the brush is made beforehand, too: otherwise the first stroke waits for it.
+        """
         if self._released:
             return
         if self._add_next():
@@ -82,12 +90,21 @@ class LayerBinding:
     def _add_next(self) -> bool:
         """Add the next of our layers to the viewer, from the bottom up; False: all are ready."""
         if self._waiting:
-            self._viewer.add_layer(self._waiting.pop())
-            if not self._waiting:
-                self._viewer.layers.selection.active = self.human
+            self._waiting.pop(0)()
             return True
         garbage.set_aside()
         return False
+
+    def _show_brush(self) -> None:
+        """Let napari draw the brush for a frame, in a corner: it builds what that takes."""
+        self._viewer.layers.selection.active = self.human
+        self._over_canvas = self._viewer.mouse_over_canvas
+        self.human.mode = "paint"
+        self._viewer.mouse_over_canvas = True
+
+    def _hide_brush(self) -> None:
+        self.human.mode = "pan_zoom"
+        self._viewer.mouse_over_canvas = self._over_canvas
 
     @property
     def layers(self) -> tuple[Layer, ...]:

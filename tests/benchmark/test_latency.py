@@ -134,7 +134,12 @@ def test_what_cannot_be_measured_is_one_sentence(run, monkeypatch: pytest.Monkey
         ("stroke", no_display),
         ("all", "there is no part 'all'"),
     ):
-        result = run("latency", "--part", part)
-        assert result.exit_code == 2
-        assert said in result.stderr
-        assert len(result.stderr.strip().splitlines()) == 1
+        refused(run("latency", "--part", part), said)
+    for size in ("1580", "1580x", "99x960", "ax900", "900x-900", "900x900x900"):
+        refused(run("latency", "--part", "proposal", "--window-size", size), "no size of a window")
+
+
+def refused(result, said: str) -> None:
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1

@@ -18,6 +18,30 @@ from tests.faults.series import write_series
 pytestmark = pytest.mark.gui
 
 
+def test_the_brush_is_made_while_a_scan_opens_and_not_by_the_first_stroke(
+    open_window, monkeypatch
+):
+    from napari._vispy.overlays.brush_circle import VispyBrushCircleOverlay
+
+    made = []
+    build = VispyBrushCircleOverlay.__init__
+
+    def counted(built, **settings):
+        made.append(built)
+        build(built, **settings)
+
+    monkeypatch.setattr(VispyBrushCircleOverlay, "__init__", counted)
+    window = open_window()
+    window.begin()
+    assert len(made) == 1
+    human = window.viewer.layers["Human mask"]
+    assert human.mode == "pan_zoom"
+    assert window.viewer.layers.selection.active is human
+    assert not window.viewer.mouse_over_canvas
+    human.mode = "paint"
+    assert len(made) == 1
+
+
 @pytest.fixture
 def phases(tmp_path: Path) -> Path:
     """Return a file of three volumes, stored right to left; volume n holds n only."""

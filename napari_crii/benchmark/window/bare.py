@@ -7,7 +7,6 @@ from typing import NamedTuple
 import napari
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QCoreApplication
 
 from napari_crii._layers import grid_arguments, image_layer
 from napari_crii.benchmark.window.event_loop import Gaps, after, gaps_until
@@ -99,16 +98,17 @@ class BareWindow:
         self._viewer.reset_view()
 
     def __call__(self, question: Question) -> Answer:
-        """Show the window, let the hand work for so long, and hide it."""
+        """Come to the front and let the hand work for so long.
+
+        The window is not hidden meanwhile: with PyQt5 one that is shown again draws no canvas.
+        """
         window = self._hand.window
         for layer in self._more:
             layer.visible = question.as_many
-        window.show()
+        window.raise_()
         gaps_until(lambda: None, after(_SETTLING_SECONDS))
         gaps = gaps_until(self._hand.start, after(question.seconds))
         gaps_until(self._hand.rest, lambda: self._hand.idle)
-        window.hide()
-        QCoreApplication.processEvents()
         return Answer.of(self._hand, gaps)
 
 

@@ -83,6 +83,10 @@ class Hand:
         self._timer.setSingleShot(True)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._on_time)
+        self._drawn = False
+        # Frames also show what changed beside the canvas.
+        self._scene = self._canvas._vispy_canvas
+        self._scene.events.draw.connect(self._on_draw, position="last")
         self._canvas.frameSwapped.connect(self._on_frame)
         self.latencies: Latencies = {"paint": [], "scroll": []}
         self.lost = 0
@@ -109,6 +113,7 @@ class Hand:
         """Let go of the window, at once."""
         self._timer.stop()
         self._canvas.frameSwapped.disconnect(self._on_frame)
+        self._scene.events.draw.disconnect(self._on_draw)
 
     def _think(self) -> None:
         seconds = self._rng.uniform(*_THINKING_SECONDS)
@@ -120,6 +125,7 @@ class Hand:
         if self._awaited:
             self.lost, self._awaited = self.lost + 1, ""
         kind, act = next(self._moves)
+        self._drawn = False
         act()
         if self.idle:
             return
@@ -129,8 +135,11 @@ class Hand:
         else:
             self._think()
 
+    def _on_draw(self, event: object) -> None:
+        self._drawn = True
+
     def _on_frame(self) -> None:
-        if self._awaited:
+        if self._awaited and self._drawn:
             self.latencies[self._awaited].append(time.perf_counter() - self._due)
             self._awaited = ""
             self._think()

@@ -15,7 +15,7 @@ from napari_crii.benchmark.bare_loop import make_bare_loop
 from napari_crii.benchmark.window.bare import BareWindow
 from napari_crii.benchmark.window.event_loop import Gaps, qt_in_use
 from napari_crii.benchmark.window.hand import Hand
-from napari_crii.benchmark.window.opened import opened_window
+from napari_crii.benchmark.window.opened import WINDOW_SIZE, opened_window
 from napari_crii.benchmark.window.phase import Phase
 from napari_crii.benchmark.window.rounds import Found, Rounds, medians, paint_report, ratio_of
 from napari_crii.benchmark.window.story import propose, story, weights_of
@@ -44,12 +44,15 @@ class Plan:
         Steps of the fine-tuning tick; 0 takes the tick's own.
     seconds
         For which the hand paints in a round, and then on to the end of its stroke.
+    size
+        Width and height of the windows, in pixels.
     """
 
     parts: frozenset[str] = frozenset({"window", "training"})
     rounds: int = 20
     tick: int = 0
     seconds: float = 2.0
+    size: tuple[int, int] = WINDOW_SIZE
 
 
 def window_latency(
@@ -84,7 +87,7 @@ def window_latency(
         raise CriiError(
             f"the window is measured on at least {FEWEST_SLICES} slices, and this scan has {count}"
         )
-    with opened_window(task) as (viewer, assistant, opening), ExitStack() as stack:
+    with opened_window(task, plan.size) as (viewer, assistant, opening), ExitStack() as stack:
         hand = _hand(viewer, assistant, (count // 3, 2 * count // 3))
         stack.callback(hand.close)
         found: dict[str, Any] = {}

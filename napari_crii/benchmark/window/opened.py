@@ -34,11 +34,11 @@ class Opened(NamedTuple):
 
 
 @contextmanager
-def opened_window(task: DemoTask) -> Iterator[Opened]:
+def opened_window(task: DemoTask, size: tuple[int, int] = WINDOW_SIZE) -> Iterator[Opened]:
     """Open a window on a scan; it learns only when asked, and is shut down in the end."""
     remembered = get_settings().application.window_size
     viewer = napari.Viewer(title="napari-crii benchmark")
-    viewer.window.resize(*WINDOW_SIZE)
+    viewer.window.resize(*size)
     docked: list[CriiAssistant] = []
     try:
         gaps = gaps_until(lambda: docked.append(_open(viewer, task)), _is_open(docked))

@@ -16,7 +16,6 @@ import numpy as np
 import psutil
 from napari.viewer import Viewer
 from numpy.typing import NDArray
-from qtpy.QtCore import QCoreApplication
 
 from napari_crii.benchmark._partner import Partner
 from napari_crii.benchmark.ratios import Ratio
@@ -122,13 +121,9 @@ class Rounds:
         return _timed(works, rounds, told)
 
     def _bare(self, bare: Partner, as_many: bool) -> Answer:
-        self._window.hide()
-        QCoreApplication.processEvents()
-        try:
-            answer: Answer = bare.ask(Question(self._seconds, as_many))
-            return answer
-        finally:
-            self._window.show()
+        answer: Answer = bare.ask(Question(self._seconds, as_many))
+        self._window.raise_()
+        return answer
 
     def _ours(self, learning: bool) -> Answer:
         gaps_until(lambda: None, after(_SETTLING_SECONDS))
