@@ -42,7 +42,8 @@ WindowSize = Annotated[
     str,
     typer.Option(
         metavar="WIDTHxHEIGHT",
-        help="Of the window that is painted in, in pixels; figures hang on it.",
+        help="Of the window that is painted in, in pixels, on which figures hang; without it, "
+        "about what napari takes when it is opened for the first time.",
     ),
 ]
 Seconds = Annotated[float, typer.Option(min=0, help="Least time that the hand paints in a round.")]
@@ -55,7 +56,7 @@ def latency(
     repeats: Repeats = 20,
     tick: Tick = 0,
     seconds: Seconds = 2.0,
-    window_size: WindowSize = "1580x960",
+    window_size: WindowSize = "1155x630",
     as_json: JsonOption = False,
 ) -> None:
     """Time proposals and maps over bare network passes, and a window over bare napari.

@@ -18,8 +18,9 @@ from napari_crii.widgets.app import open_assistant
 from napari_crii.widgets.assistant import CriiAssistant
 from napari_crii.widgets.learning_words import LearningMode
 
-# As on a display of 1600 x 1000. Figures hang on it, and napari remembers what the user had last.
-WINDOW_SIZE = (1580, 960)
+# About what napari takes when it is opened for the first time; later it remembers what the user
+# had last. Figures hang on it.
+WINDOW_SIZE = (1155, 630)
 _CLOSING_SECONDS = 15.0
 # Threads that serve a child, and those that see it off.
 _SERVING = ("napari_crii.", "closing")
