@@ -26,7 +26,13 @@ _KINDS = ("cuda", "mps", "cpu")
 _WAIT_SECONDS = 0.002
 _MEGABYTE = 1 << 20
 # How the allocators of torch and oneDNN say it where they raise no error of a kind of its own.
-_NO_ROOM = ("can't allocate memory", "not enough memory", "out of memory", "could not create a")
+_NO_ROOM = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "could not create a",
+    "can't start new thread",
+)
 
 
 def choose_device(wanted: str = "") -> torch.device:

@@ -47,7 +47,7 @@ MixedPrecision = Annotated[
 Turned = Annotated[
     float, typer.Option(min=0, max=1, help="Share of crops turned by quarter turns while learning.")
 ]
-Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same weights.")]
+Seed = Annotated[int, typer.Option(min=0, help="The same gives the same weights on one machine.")]
 Neighbours = Annotated[int, typer.Option(min=0, help="Slices seen on either side.")]
 ScopeOption = Annotated[Scope, typer.Option(help="Standardise intensities per slice or volume.")]
 NoMirror = Annotated[

@@ -20,9 +20,10 @@ class Dropout(nn.Dropout):
 
     def forward(self, features: Tensor) -> Tensor:
         """Set each value to 0 with the chance `p`, and scale the others up."""
-        if not self.training or self.p == 0:
-            return features
-        kept = torch.empty_like(features).bernoulli_(1 - self.p, generator=own_generator())
+        chance = own_generator()
+        if chance is None or not self.training:
+            return super().forward(features)
+        kept = torch.empty_like(features).bernoulli_(1 - self.p, generator=chance)
         return features * kept.div_(1 - self.p)
 
 

@@ -1,9 +1,8 @@
 """A batch in parts, each passed through a network by a thread of its own.
 
 Threads that share every operation meet at its end, some hundred times a pass, and either spin
-there, which takes the processor from others, or sleep, which costs a quarter of the pass. Threads
-that have parts of the batch meet once. No layer of ours looks from one image at another, so the
-result is the same (``docs/decisions/0065-a-batch-in-parts.md``).
+there, which takes the processor from others, or sleep, which costs time. Threads that have parts
+of the batch meet once (``docs/decisions/0065-a-batch-in-parts.md``).
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from functools import partial
 from threading import Barrier, Lock
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -25,39 +24,60 @@ Pass = Callable[[Tensor], tuple[Tensor, ...]]
 Mode = Callable[[], AbstractContextManager[Any]]
 Result = TypeVar("Result")
 _LARGEST_SEED = 1 << 62
+# Of the processors that are there; below, the whole batch is passed at once.
+_LEAST_SHARE_AT_WORK = 0.8
 
 
 def pass_in_parts(
     function: Pass, images: Tensor, weights: Iterable[Tensor] = ()
 ) -> tuple[Tensor, ...]:
-    """Pass images through a network, on the CPU in as many parts as torch has threads.
+    """Pass images through a network, on the CPU in parts side by side where that pays.
 
     Parameters
     ----------
     function
-        Maps (B, C, H, W) to tensors of B first; what it returns for an image hangs on no other
-        image. Where gradients are asked for, none are passed on to the images.
+        Maps (B, C, H, W) to tensors of B first. It runs in several threads at once, what it returns
+        for an image hangs on no other image, and what torch keeps for each thread by itself, like
+        autocast, it sets itself.
     weights
-        The weights that `function` uses, and that are to have gradients.
+        What `function` learns by: gradients reach these and nothing else, and they are asked for
+        once.
 
     Returns
     -------
     tuple of Tensor
-        As `function` returns them. Chance is torch's own: the same seed gives the same result
-        with the same number of threads.
+        As `function` returns them. Chance is torch's own: the same seed gives the same result where
+        torch has the same number of threads. In inference mode nothing is drawn.
     """
-    count = min(torch.get_num_threads(), len(images))
-    if count < 2 or images.device.type != "cpu":
+    cut = _Cut.of(len(images), torch.get_num_threads())
+    if cut.parts < 2 or images.device.type != "cpu":
         return tuple(function(images))
-    seeds = torch.randint(_LARGEST_SEED, (count,)).tolist()
-    parts = list(zip(images.tensor_split(count), seeds, strict=True))
     learnt = [weight for weight in weights if weight.requires_grad]
-    if not torch.is_grad_enabled() or not learnt:
-        mode = torch.inference_mode if torch.is_inference_mode_enabled() else torch.no_grad
-        passed = _together([partial(_passed, function, *part, mode) for part in parts])
-        return tuple(map(torch.cat, zip(*passed, strict=True)))
-    joined: tuple[Tensor, ...] = _Parts.apply(function, parts, *learnt)  # type: ignore[no-untyped-call]
-    return joined
+    inference = torch.is_inference_mode_enabled()
+    seeds = [0] * cut.parts if inference else torch.randint(_LARGEST_SEED, (cut.parts,)).tolist()
+    parts = list(zip(images.tensor_split(cut.parts), seeds, strict=True))
+    if torch.is_grad_enabled() and learnt and not inference:
+        joined: tuple[Tensor, ...] = _Parts.apply(function, cut, parts, *learnt)  # type: ignore[no-untyped-call]
+        return joined
+    mode = torch.inference_mode if inference else torch.no_grad
+    passed = _together(cut, [partial(_passed, function, *part, mode) for part in parts])
+    return tuple(map(torch.cat, zip(*passed, strict=True)))
+
+
+class _Cut(NamedTuple):
+    """Into how many parts a batch is cut, and how many threads of torch's pass each."""
+
+    parts: int
+    threads: int
+
+    @classmethod
+    def of(cls, images: int, threads: int) -> _Cut:
+        """Return the most parts that leave few processors without work; 1 if none does."""
+        for parts in range(min(images, threads), 1, -1):
+            each, largest = threads // parts, -(-images // parts)
+            if images * each >= _LEAST_SHARE_AT_WORK * largest * threads:
+                return cls(parts, each)
+        return cls(1, threads)
 
 
 class _Parts(torch.autograd.Function):
@@ -65,11 +85,12 @@ class _Parts(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, function: Pass, parts: list[tuple[Tensor, int]], *weights: Tensor
+        ctx: Any, function: Pass, cut: _Cut, parts: list[tuple[Tensor, int]], *weights: Tensor
     ) -> tuple[Tensor, ...]:
         """Keep the parts' graphs, return what they gave."""
-        passed = _together([partial(_passed, function, *part, torch.enable_grad) for part in parts])
-        ctx.passed, ctx.weights = passed, weights
+        works = [partial(_passed, function, *part, torch.enable_grad) for part in parts]
+        passed = _together(cut, works)
+        ctx.passed, ctx.cut, ctx.weights = passed, cut, weights
         ctx.set_materialize_grads(False)
         return tuple(
             torch.cat([one.detach() for one in outputs]) for outputs in zip(*passed, strict=True)
@@ -86,7 +107,7 @@ class _Parts(torch.autograd.Function):
             for outputs, received in zip(ctx.passed, zip(*split, strict=True), strict=True)
         ]
         del ctx.passed
-        return None, None, *map(_sum, zip(*_together(ways), strict=True))
+        return None, None, None, *map(_sum, zip(*_together(ctx.cut, ways), strict=True))
 
 
 def _passed(function: Pass, images: Tensor, seed: int, mode: Mode) -> tuple[Tensor, ...]:
@@ -98,7 +119,10 @@ def _passed(function: Pass, images: Tensor, seed: int, mode: Mode) -> tuple[Tens
 def _gradients(
     outputs: Iterable[Tensor], received: Iterable[Tensor | None], weights: tuple[Tensor, ...]
 ) -> tuple[Tensor | None, ...]:
-    ways = [(o, g) for o, g in zip(outputs, received, strict=True) if g is not None]
+    pairs = zip(outputs, received, strict=True)
+    ways = [(o, g) for o, g in pairs if g is not None and o.requires_grad]
+    if not ways:
+        return (None,) * len(weights)
     return torch.autograd.grad(
         [output for output, _ in ways], weights, [g for _, g in ways], allow_unused=True
     )
@@ -109,45 +133,50 @@ def _sum(parts: tuple[Tensor | None, ...]) -> Tensor | None:
     return sum(found[1:], found[0]) if found else None
 
 
-class _Threads:
-    """The threads that pass parts; each computes alone."""
+class _Pools:
+    """Threads that pass parts, made when they are first needed."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._pool: ThreadPoolExecutor | None = None
-        self._count = 0
+        self._made: dict[_Cut, ThreadPoolExecutor] = {}
 
-    def submit(self, works: Sequence[Callable[[], Result]]) -> list[Future[Result]]:
+    def submit(self, cut: _Cut, works: Sequence[Callable[[], Result]]) -> list[Future[Result]]:
         """Begin all works at once."""
         with self._lock:
-            if self._pool is None or self._count < len(works):
-                if self._pool is not None:
-                    self._pool.shutdown(wait=False)
-                self._pool, self._count = _pool(len(works)), len(works)
-            return [self._pool.submit(work) for work in works]
+            if cut not in self._made:
+                self._made[cut] = _pool(cut)
+            return [self._made[cut].submit(work) for work in works]
 
 
-def _pool(count: int) -> ThreadPoolExecutor:
-    usual, pool, gate = torch.get_num_threads(), ThreadPoolExecutor(count, "part"), Barrier(count)
+def _pool(cut: _Cut) -> ThreadPoolExecutor:
+    usual, gate = torch.get_num_threads(), Barrier(cut.parts)
+    pool = ThreadPoolExecutor(cut.parts, "part")
 
-    def compute_alone() -> None:
+    def take_few() -> None:
         # Torch sets the number at the first question a thread asks; a later wish stays.
         torch.get_num_threads()
-        torch.set_num_threads(1)
+        torch.set_num_threads(cut.threads)
         # Nobody is done before every thread is here.
         gate.wait()
 
-    wait([pool.submit(compute_alone) for _ in range(count)])
-    # What one thread asks for, torch takes as the wish of all that come later.
-    torch.set_num_threads(usual)
+    try:
+        wait([pool.submit(take_few) for _ in range(cut.parts)])
+    except BaseException:
+        # A thread could not be started: those that wait for it would wait without end.
+        gate.abort()
+        pool.shutdown(wait=False)
+        raise
+    finally:
+        # What one thread asks for, torch takes as the wish of all that come later.
+        torch.set_num_threads(usual)
     return pool
 
 
-_THREADS = _Threads()
+_POOLS = _Pools()
 
 
-def _together(works: Sequence[Callable[[], Result]]) -> list[Result]:
+def _together(cut: _Cut, works: Sequence[Callable[[], Result]]) -> list[Result]:
     """Return what the works give; if one fails, its error once all have ended."""
-    begun = _THREADS.submit(works)
+    begun = _POOLS.submit(cut, works)
     wait(begun)
     return [work.result() for work in begun]

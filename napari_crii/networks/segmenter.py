@@ -18,7 +18,8 @@ class Segmenter(Protocol):
     """A network with a coarse and a refined output.
 
     A network with a single output returns it twice; the disagreement then comes from the
-    views alone.
+    views alone. It is called by several threads at once, each with some of the images, so what it
+    says of an image hangs on no other one, and it keeps nothing of a call.
     """
 
     def __call__(self, image: Tensor) -> BranchLogits:

@@ -43,7 +43,8 @@ def fit(
         whose weight is 0 everywhere are the unlabelled ones; ``config.method`` says whether
         they are learnt from, and how. They may differ in size.
     rng
-        The only source of randomness: the same one gives the same weights on one device.
+        The only source of randomness: the same one gives the same weights on one device and, on
+        the CPU, with the same number of threads.
     stop
         Asked before each step; when it returns True the run ends with what was learnt.
     wanted
@@ -144,7 +145,8 @@ class Learner:
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-        # Only past the clause above does nobody refer to what the step had computed.
+        # Only past the clause above can what the step had computed be let go, and where the error
+        # came out of a thread only by the collector of cycles, which `give_up` calls.
         self._step.give_up()
         self._good.restore()
         return None

@@ -186,8 +186,8 @@ class CoarseRefined:
         views = self._views
         images = torch.cat([weak.flip(axes) if axes else weak for axes in views])
         coarse, refined = (
-            self._turned_back(logits.softmax(dim=1).unflatten(0, (len(views), len(weak))))
-            for logits in step.taught(images)
+            self._turned_back(torch.unflatten(logits.softmax(dim=1), 0, (len(views), len(weak))))
+            for logits in pass_in_parts(step.taught, images)
         )
         said = torch.cat([coarse.argmax(dim=2), refined.argmax(dim=2)])
         agreement = view_agreement(said, self._classes)

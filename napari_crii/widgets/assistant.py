@@ -8,6 +8,7 @@ from pathlib import Path
 
 from napari.layers import Image
 from napari.viewer import Viewer
+from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QApplication, QFileDialog, QVBoxLayout, QWidget
 
 from napari_crii._layers import VOLUME_KEY, LayerData
@@ -115,6 +116,10 @@ class CriiAssistant(QWidget):
             self.controller.say(str(error), True)
             return
         self.controller.propose(task, whole_volume)
+
+    def sizeHint(self) -> QSize:
+        """Ask for no more width than is needed: the rest is the canvas's."""
+        return QSize(self.minimumSizeHint().width(), super().sizeHint().height())
 
     def show_learning(self) -> None:
         """Scroll to how learning goes."""

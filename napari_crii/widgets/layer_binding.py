@@ -17,6 +17,7 @@ from qtpy.QtCore import QTimer
 from napari_crii.classes import LabelClass
 from napari_crii.session import Case, SliceStatus
 from napari_crii.widgets import garbage
+from napari_crii.widgets._compat import mouse_is_over_canvas, size_of_brush
 from napari_crii.widgets.background import once
 from napari_crii.widgets.case_layers import class_colormap, make_layers, view_grid, write_slice
 from napari_crii.widgets.drawn_slices import DrawnSlices, Strokes
@@ -69,7 +70,8 @@ class LayerBinding:
             self._show_brush,
             self._hide_brush,
         ]
-        self._over_canvas = self._released = False
+        self._released = False
+        self._usual_brush = 0
         viewer.layers.events.removed.connect(self._on_removed)
         for index in range(case.shape[0]):
             if case.proposals.has(index) or case.status(index) is not SliceStatus.UNTOUCHED:
@@ -98,13 +100,16 @@ class LayerBinding:
     def _show_brush(self) -> None:
         """Let napari draw the brush for a frame, in a corner: it builds what that takes."""
         self._viewer.layers.selection.active = self.human
-        self._over_canvas = self._viewer.mouse_over_canvas
+        self._usual_brush = self.human.brush_size
+        self.human.brush_size = size_of_brush(self._viewer, self.human)
         self.human.mode = "paint"
         self._viewer.mouse_over_canvas = True
 
     def _hide_brush(self) -> None:
-        self.human.mode = "pan_zoom"
-        self._viewer.mouse_over_canvas = self._over_canvas
+        if self._usual_brush:
+            self.human.mode = "pan_zoom"
+            self.human.brush_size, self._usual_brush = self._usual_brush, 0
+            self._viewer.mouse_over_canvas = mouse_is_over_canvas()
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -125,6 +130,7 @@ class LayerBinding:
     def release(self) -> None:
         """Leave the layers as they are and no longer listen to them."""
         self._released = True
+        self._hide_brush()
         garbage.take_back()
         self._turn.stop()
         self._mapping.stop()

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from napari_crii.device import is_out_of_memory
 from napari_crii.networks import CRIINet, seeded
 from napari_crii.networks.blocks import Dropout
-from napari_crii.networks.parts import pass_in_parts
+from napari_crii.networks.parts import _Cut, _pool, pass_in_parts
 from tests.factories import small_network
 
 
@@ -33,7 +34,7 @@ def gradients(network: CRIINet, found: tuple[Tensor, ...]) -> list[Tensor | None
 
 
 @pytest.mark.usefixtures("threads")
-@pytest.mark.parametrize("count", [2, 3, 7])
+@pytest.mark.parametrize("count", [3, 5, 8])
 def test_parts_give_what_the_whole_gives_and_the_same_gradients(count: int) -> None:
     # In 64 bits, for a difference that rounding does not explain shows there.
     network = small_network(settled=True).eval().double()
@@ -60,10 +61,10 @@ def test_every_part_has_a_thread_that_computes_alone() -> None:
         seen[threading.get_ident()] = (len(part), torch.get_num_threads())
         return (part,)
 
-    images = torch.randn(4, 1, 2, 2)
+    images = torch.randn(8, 1, 2, 2)
     (same,) = pass_in_parts(told, images, [])
     assert torch.equal(same, images)
-    assert sorted(seen.values()) == [(1, 1), (1, 1), (2, 1)]
+    assert sorted(seen.values()) == [(2, 1), (3, 1), (3, 1)]
     assert threading.get_ident() not in seen
     assert torch.get_num_threads() == 3
     later: list[int] = []
@@ -126,12 +127,76 @@ def test_an_error_of_a_part_is_told_once_all_have_ended() -> None:
 
 @pytest.mark.usefixtures("threads")
 def test_nothing_is_kept_where_nobody_asks_for_gradients() -> None:
-    network = small_network(settled=True)
+    network, asked = small_network(settled=True), []
+
+    def told(part: Tensor) -> tuple[Tensor, ...]:
+        asked.append((torch.is_grad_enabled(), torch.is_inference_mode_enabled()))
+        return outputs(network, part)
+
+    images = torch.randn(3, 1, 32, 32)
     with torch.no_grad():
-        parts = pass_in_parts(
-            lambda p: outputs(network, p), torch.randn(4, 1, 32, 32), network.parameters()
-        )
-    assert not any(part.requires_grad for part in parts)
+        pass_in_parts(told, images, network.parameters())
+    before = torch.get_rng_state()
+    with torch.inference_mode():
+        pass_in_parts(told, images, network.parameters())
+    assert asked == 3 * [(False, False)] + 3 * [(False, True)]
+    # Who proposes leaves everybody's chance alone.
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.usefixtures("threads")
+def test_what_is_frozen_is_passed_and_has_no_gradient() -> None:
+    network, images = small_network(settled=True), torch.randn(3, 1, 32, 32)
+    for name, weight in network.named_parameters():
+        weight.requires_grad_(name.startswith("refined_head"))
+    parts = pass_in_parts(lambda p: outputs(network, p), images, network.parameters())
+    found = gradients(network, parts)
+    assert sum(one is not None and bool(one.any()) for one in found) == 2
+    assert sum(one is not None for one in found) == 2
+
+
+@pytest.mark.parametrize(
+    ("images", "threads", "cut"),
+    [
+        (8, 2, (2, 1)),
+        (7, 2, (2, 1)),
+        (3, 2, (1, 2)),
+        (1, 2, (1, 2)),
+        (8, 7, (2, 3)),
+        (16, 15, (5, 3)),
+        (2, 8, (2, 4)),
+        (8, 8, (8, 1)),
+        (4, 3, (1, 3)),
+        (6, 1, (1, 1)),
+    ],
+)
+def test_few_processors_are_left_without_work(
+    images: int, threads: int, cut: tuple[int, int]
+) -> None:
+    assert _Cut.of(images, threads) == cut
+
+
+def test_a_thread_that_cannot_be_started_leaves_none_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    usual = torch.get_num_threads()
+    started: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def starts_once(thread: threading.Thread) -> None:
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", starts_once)
+    with pytest.raises(RuntimeError, match="new thread") as refused:
+        _pool(_Cut(3, 1))
+    monkeypatch.undo()
+    assert is_out_of_memory(refused.value)
+    started[0].join(20)
+    assert not started[0].is_alive()
+    assert torch.get_num_threads() == usual
 
 
 def test_one_thread_passes_the_whole() -> None:

@@ -47,6 +47,7 @@ def same_weights(a: CRIINet, b: CRIINet) -> bool:
     return all(torch.equal(x, y) for x, y in pairs)
 
 
+@pytest.mark.usefixtures("threads")
 def test_the_same_seed_gives_the_same_weights_whatever_else_draws() -> None:
     first, second, data = small_network(), small_network(), slices()
     run(first, data)

@@ -87,6 +87,7 @@ def short_of_memory(monkeypatch: pytest.MonkeyPatch, run: Learner, batch: int, c
     monkeypatch.setattr(run.network, "forward_with_features", forward)
 
 
+@pytest.mark.usefixtures("threads")
 def test_a_run_that_runs_out_of_memory_goes_on_with_less_and_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -102,6 +103,7 @@ def test_a_run_that_runs_out_of_memory_goes_on_with_less_and_says_so(
     assert events[-1] == Finished(FinishReason.COMPLETED, 4)
 
 
+@pytest.mark.usefixtures("threads")
 def test_where_nothing_fits_the_run_fails_in_words_with_the_old_weights(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

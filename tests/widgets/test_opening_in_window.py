@@ -12,30 +12,35 @@ import pydicom
 import pytest
 
 import napari_crii.io.dicom
+from napari_crii.phantom import make_phantom
 from napari_crii.widgets import _questions
 from tests.faults.series import write_series
 
 pytestmark = pytest.mark.gui
 
 
-def test_the_brush_is_made_while_a_scan_opens_and_not_by_the_first_stroke(
-    open_window, monkeypatch
+@pytest.mark.parametrize("side", [40, 600])
+def test_the_brush_is_drawn_once_while_a_scan_opens_and_not_by_the_first_stroke(
+    open_window, monkeypatch, side
 ):
     from napari._vispy.overlays.brush_circle import VispyBrushCircleOverlay
 
-    made = []
+    made, drawn = [], []
     build = VispyBrushCircleOverlay.__init__
 
     def counted(built, **settings):
         made.append(built)
         build(built, **settings)
+        draw = built._white_circle.draw
+        monkeypatch.setattr(built._white_circle, "draw", lambda: (drawn.append(side), draw()))
 
     monkeypatch.setattr(VispyBrushCircleOverlay, "__init__", counted)
-    window = open_window()
+    window = open_window(make_phantom((6, side, side))[0])
     window.begin()
-    assert len(made) == 1
     human = window.viewer.layers["Human mask"]
-    assert human.mode == "pan_zoom"
+    assert len(made) == 1
+    assert drawn
+    assert (human.mode, human.brush_size) == ("pan_zoom", 8)
     assert window.viewer.layers.selection.active is human
     assert not window.viewer.mouse_over_canvas
     human.mode = "paint"
