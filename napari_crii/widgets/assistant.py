@@ -40,6 +40,9 @@ from napari_crii.widgets.scan_layer import ScanLayer
 from napari_crii.widgets.state import AssistantState
 from napari_crii.widgets.task import Task
 
+# From this width of the window on, in pixels, the canvas has room enough beside a wide dock.
+_WIDE_WINDOW, _WIDE = 1400, 480
+
 
 class CriiAssistant(QWidget):
     """Propose, check, correct, learn and save, in the order of the work.
@@ -118,8 +121,9 @@ class CriiAssistant(QWidget):
         self.controller.propose(task, whole_volume)
 
     def sizeHint(self) -> QSize:
-        """Ask for no more width than is needed: the rest is the canvas's."""
-        return QSize(self.minimumSizeHint().width(), super().sizeHint().height())
+        """Ask for the width in which sentences wrap little, in a small window for the least."""
+        hint, roomy = super().sizeHint(), self._viewer.window.geometry()[2] >= _WIDE_WINDOW
+        return QSize(max(hint.width(), _WIDE * roomy), hint.height())
 
     def show_learning(self) -> None:
         """Scroll to how learning goes."""

@@ -212,7 +212,7 @@ class SaveGroup:
     def __init__(self, save: Act) -> None:
         self._form = SaveForm()
         self.save = button("Save mask...", "On the scan's own grid, read again to verify", save)
-        self.box = group("6. Save", self.save, self._form.native)
+        self.box = group("6. Save", row(self.save, self._form.native))
 
     @property
     def include_proposals(self) -> bool:

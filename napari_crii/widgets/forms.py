@@ -169,9 +169,10 @@ class SaveForm(Container):  # type: ignore[type-arg]
 
     def __init__(self) -> None:
         self._include = CheckBox(
-            text="with proposals where nobody has looked yet",
+            text="with unseen proposals",
             value=SaveOptions().include_proposals,
-            tooltip="Otherwise slices that you did not touch are saved empty",
+            tooltip="Proposals of slices that nobody has looked at yet; otherwise these are saved "
+            "empty",
         )
         super().__init__(widgets=[self._include], labels=False)
 
