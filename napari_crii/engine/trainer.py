@@ -34,10 +34,11 @@ from napari_crii.engine.messages import (
 )
 from napari_crii.engine.priority import Yielding, yield_to
 from napari_crii.errors import CriiError
+from napari_crii.networks.parts import begin_threads
 from napari_crii.snapshot import load_snapshot
 from napari_crii.training import Checked, Event, FinishReason, Remarked, Stepped
 from napari_crii.training.tick import NO_MEMORY, TickResult, publish, run_tick
-from napari_crii.training.tick_config import first_network, usual_config
+from napari_crii.training.tick_config import TickConfig, first_network, usual_config
 
 _STOPPED = LearningFinished(FinishReason.STOPPED, "", "")
 
@@ -46,6 +47,7 @@ def main() -> None:
     """Learn once, as the first message asks, until done or until the window stops or goes."""
     yield_to(Yielding.EVERYBODY)
     torch.set_num_threads(training_threads())
+    begin_threads(TickConfig.batch)
     channel = Channel()
     try:
         device = choose_device()

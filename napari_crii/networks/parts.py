@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn.functional import conv2d
 
 from napari_crii.networks.randomness import drawing_from
 
@@ -62,6 +63,18 @@ def pass_in_parts(
     mode = torch.inference_mode if inference else torch.no_grad
     passed = _together(cut, [partial(_passed, function, *part, mode) for part in parts])
     return tuple(map(torch.cat, zip(*passed, strict=True)))
+
+
+def begin_threads(images: int) -> None:
+    """Begin the threads that will pass batches of so many images.
+
+    They then have what a thread takes for itself before memory gets short.
+    """
+    weight = torch.zeros(8, 8, 3, 3, requires_grad=True)
+    (found,) = pass_in_parts(
+        lambda part: (conv2d(part, weight),), torch.zeros(images, 8, 16, 16), [weight]
+    )
+    torch.autograd.backward(found.sum())
 
 
 class _Cut(NamedTuple):
