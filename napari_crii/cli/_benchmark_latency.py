@@ -39,11 +39,11 @@ Tick = Annotated[
     int, typer.Option(min=0, help="Steps to learn for in the window; 0: as many as in use.")
 ]
 WindowSize = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="WIDTHxHEIGHT",
         help="Of the window that is painted in, in pixels, on which figures hang; without it, "
-        "about what napari takes when it is opened for the first time.",
+        "1155x630, about what napari takes when it is opened for the first time.",
     ),
 ]
 Seconds = Annotated[float, typer.Option(min=0, help="Least time that the hand paints in a round.")]
@@ -56,7 +56,7 @@ def latency(
     repeats: Repeats = 20,
     tick: Tick = 0,
     seconds: Seconds = 2.0,
-    window_size: WindowSize = "1155x630",
+    window_size: WindowSize = None,
     as_json: JsonOption = False,
 ) -> None:
     """Time proposals and maps over bare network passes, and a window over bare napari.
@@ -75,7 +75,8 @@ def latency(
     if "pauses" in wanted:
         found |= _measure_pauses(task, tick)
     if at_work := wanted & {"window", "training"}:
-        found |= _measure_window(task, at_work, (repeats, tick, seconds, size))
+        how = {"rounds": repeats, "tick": tick, "seconds": seconds, **size}
+        found |= _measure_window(task, parts=frozenset(at_work), **how)
     if "stroke" in wanted:
         found |= _measure_strokes(None if scan is None else task.volume, repeats)
     if wanted.difference(_IN_A_WINDOW):
@@ -106,11 +107,14 @@ def _wanted_parts(text: str) -> set[str]:
     return wanted
 
 
-def _size(text: str) -> tuple[int, int]:
+def _size(text: str | None) -> dict[str, tuple[int, int]]:
+    """Return the plan's ``size``, if one is asked for."""
+    if text is None:
+        return {}
     parts = text.lower().split("x")
     if len(parts) != 2 or not all(part.isdecimal() and int(part) >= 300 for part in parts):
         raise CriiError(f"'{text}' is no size of a window: name two of at least 300, as 1580x960")
-    return int(parts[0]), int(parts[1])
+    return {"size": (int(parts[0]), int(parts[1]))}
 
 
 def _task(scan: Path | None, checkpoint: Path | None) -> DemoTask:
@@ -152,13 +156,11 @@ def _measure_pauses(task: DemoTask, tick: int) -> dict[str, Any]:
         return window_pauses(task, tick)
 
 
-def _measure_window(
-    task: DemoTask, parts: set[str], how: tuple[int, int, float, tuple[int, int]]
-) -> dict[str, Any]:
+def _measure_window(task: DemoTask, **plan: Any) -> dict[str, Any]:
     with _a_window(), progress_bar("window") as advance:
         from napari_crii.benchmark.window.latency import Plan, window_latency
 
-        return window_latency(task, Plan(frozenset(parts), *how), advance)
+        return window_latency(task, Plan(**plan), advance)
 
 
 def _measure_strokes(volume: Volume | None, rounds: int) -> dict[str, Any]:

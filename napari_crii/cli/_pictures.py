@@ -27,5 +27,6 @@ def with_map(scan: NDArray[np.float32], score: NDArray[np.float32]) -> NDArray[n
 
 
 def heat(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the colour of each value from 0 to 1: (..., 3), 0 to 255."""
     stops = np.linspace(0, 1, len(_HEAT))
     return np.stack([np.interp(values, stops, channel) for channel in _HEAT.T], axis=-1)

@@ -58,8 +58,7 @@ def pass_in_parts(
     seeds = [0] * cut.parts if inference else torch.randint(_LARGEST_SEED, (cut.parts,)).tolist()
     parts = list(zip(images.tensor_split(cut.parts), seeds, strict=True))
     if torch.is_grad_enabled() and learnt and not inference:
-        joined: tuple[Tensor, ...] = _Parts.apply(function, cut, parts, *learnt)  # type: ignore[no-untyped-call]
-        return joined
+        return _joined(function, cut, parts, *learnt)
     mode = torch.inference_mode if inference else torch.no_grad
     passed = _together(cut, [partial(_passed, function, *part, mode) for part in parts])
     return tuple(map(torch.cat, zip(*passed, strict=True)))
@@ -121,6 +120,10 @@ class _Parts(torch.autograd.Function):
         ]
         del ctx.passed
         return None, None, None, *map(_sum, zip(*_together(ctx.cut, ways), strict=True))
+
+
+# Torch does not tell what this takes and returns.
+_joined: Callable[..., tuple[Tensor, ...]] = _Parts.apply
 
 
 def _passed(function: Pass, images: Tensor, seed: int, mode: Mode) -> tuple[Tensor, ...]:

@@ -6,9 +6,6 @@ from typing import Any
 
 from napari.components import ViewerModel
 from napari.components.overlays import TextOverlay
-from napari.layers import Labels
-from qtpy.QtGui import QCursor
-from qtpy.QtWidgets import QApplication
 
 _PLACES = {
     "top": "top_center",
@@ -18,29 +15,12 @@ _PLACES = {
 }
 # Read on black, on grey and on white.
 _COLOR = "#ffb000"
-# Width of a circle that fits every canvas.
-_CIRCLE = 24
 
 
 def camera_of(viewer: ViewerModel) -> Any:
     """Return the viewer's camera: it moved to the scene in napari 0.9."""
     scene = getattr(viewer, "scene", None)
     return viewer.camera if scene is None else scene.camera
-
-
-def mouse_is_over_canvas() -> bool:
-    """Return whether the mouse is over a canvas, whose class vispy names so."""
-    under = QApplication.widgetAt(QCursor.pos())
-    return under is not None and "CanvasBackend" in type(under).__name__
-
-
-def size_of_brush(viewer: ViewerModel, layer: Labels) -> int:
-    """Return a size of the brush, in pixels of a layer, for which napari draws a circle.
-
-    For one that is smaller than 8 pixels of the display or larger than the canvas it draws a cross.
-    """
-    pixel = float(camera_of(viewer).zoom) * float(min(layer.scale[-2:]))
-    return max(1, round(_CIRCLE / pixel))
 
 
 def write_edge(viewer: ViewerModel, name: str, text: str) -> bool:

@@ -122,8 +122,10 @@ class CriiAssistant(QWidget):
 
     def sizeHint(self) -> QSize:
         """Ask for the width in which sentences wrap little, in a small window for the least."""
-        hint, roomy = super().sizeHint(), self._viewer.window.geometry()[2] >= _WIDE_WINDOW
-        return QSize(max(hint.width(), _WIDE * roomy), hint.height())
+        hint = super().sizeHint()
+        if self._viewer.window.geometry()[2] < _WIDE_WINDOW:
+            return hint
+        return hint.expandedTo(QSize(_WIDE, 0))
 
     def show_learning(self) -> None:
         """Scroll to how learning goes."""

@@ -17,8 +17,8 @@ from qtpy.QtCore import QTimer
 from napari_crii.classes import LabelClass
 from napari_crii.session import Case, SliceStatus
 from napari_crii.widgets import garbage
-from napari_crii.widgets._compat import mouse_is_over_canvas, size_of_brush
 from napari_crii.widgets.background import once
+from napari_crii.widgets.brush import BrushCircle
 from napari_crii.widgets.case_layers import class_colormap, make_layers, view_grid, write_slice
 from napari_crii.widgets.drawn_slices import DrawnSlices, Strokes
 from napari_crii.widgets.maps import MapKind, map_of
@@ -65,13 +65,14 @@ class LayerBinding:
         self._other_map: list[int] = []
         self._mapping = once(self._draw_maps)
         self._mapping.setInterval(STAGE_MS)
+        self._circle = BrushCircle(viewer)
         self._waiting: list[Callable[[], object]] = [
             *(partial(viewer.add_layer, layer) for layer in reversed(self.layers)),
-            self._show_brush,
-            self._hide_brush,
+            self._select,
+            self._circle.show,
+            self._circle.hide,
         ]
         self._released = False
-        self._usual_brush = 0
         viewer.layers.events.removed.connect(self._on_removed)
         for index in range(case.shape[0]):
             if case.proposals.has(index) or case.status(index) is not SliceStatus.UNTOUCHED:
@@ -80,7 +81,7 @@ class LayerBinding:
     def add_in_turns(self, then: Callable[[], None]) -> None:
         """Add one layer per turn of the event loop: four at once would stop the window.
 
-        The circle of the brush is made beforehand, too: otherwise the first stroke waits for it.
+        The circle of the brush is built then, too: otherwise the first stroke waits for it.
         """
         if self._released:
             return
@@ -97,19 +98,8 @@ class LayerBinding:
         garbage.set_aside()
         return False
 
-    def _show_brush(self) -> None:
-        """Let napari draw the brush for a frame, in a corner: it builds what that takes."""
+    def _select(self) -> None:
         self._viewer.layers.selection.active = self.human
-        self._usual_brush = self.human.brush_size
-        self.human.brush_size = size_of_brush(self._viewer, self.human)
-        self.human.mode = "paint"
-        self._viewer.mouse_over_canvas = True
-
-    def _hide_brush(self) -> None:
-        if self._usual_brush:
-            self.human.mode = "pan_zoom"
-            self.human.brush_size, self._usual_brush = self._usual_brush, 0
-            self._viewer.mouse_over_canvas = mouse_is_over_canvas()
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -130,7 +120,7 @@ class LayerBinding:
     def release(self) -> None:
         """Leave the layers as they are and no longer listen to them."""
         self._released = True
-        self._hide_brush()
+        self._circle.hide()
         garbage.take_back()
         self._turn.stop()
         self._mapping.stop()

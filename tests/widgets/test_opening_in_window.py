@@ -25,14 +25,21 @@ def test_the_brush_is_drawn_once_while_a_scan_opens_and_not_by_the_first_stroke(
 ):
     from napari._vispy.overlays.brush_circle import VispyBrushCircleOverlay
 
-    made, drawn = [], []
+    made, drawn, modes = [], [], set()
     build = VispyBrushCircleOverlay.__init__
 
     def counted(built, **settings):
         made.append(built)
         build(built, **settings)
         draw = built._white_circle.draw
-        monkeypatch.setattr(built._white_circle, "draw", lambda: (drawn.append(side), draw()))
+
+        def watched():
+            drawn.append(side)
+            # A click in that moment must not be a stroke.
+            modes.update(str(layer.mode) for layer in window.viewer.layers)
+            draw()
+
+        monkeypatch.setattr(built._white_circle, "draw", watched)
 
     monkeypatch.setattr(VispyBrushCircleOverlay, "__init__", counted)
     window = open_window(make_phantom((6, side, side))[0])
@@ -40,7 +47,9 @@ def test_the_brush_is_drawn_once_while_a_scan_opens_and_not_by_the_first_stroke(
     human = window.viewer.layers["Human mask"]
     assert len(made) == 1
     assert drawn
+    assert modes == {"pan_zoom"}
     assert (human.mode, human.brush_size) == ("pan_zoom", 8)
+    assert window.viewer.cursor.style == "standard"
     assert window.viewer.layers.selection.active is human
     assert not window.viewer.mouse_over_canvas
     human.mode = "paint"
