@@ -41,7 +41,9 @@ from napari_crii.widgets.state import AssistantState
 from napari_crii.widgets.task import Task
 
 # From this width of the window on, in pixels, the canvas has room enough beside a wide dock.
-_WIDE_WINDOW, _WIDE = 1400, 480
+_WIDE_WINDOW = 1400
+# A usual line that should not wrap there, and the pixels beside it.
+_LINE, _BESIDE = "Slices are stored towards S, rows towards P, columns towards L", 75
 
 
 class CriiAssistant(QWidget):
@@ -125,7 +127,7 @@ class CriiAssistant(QWidget):
         hint = super().sizeHint()
         if self._viewer.window.geometry()[2] < _WIDE_WINDOW:
             return hint
-        return hint.expandedTo(QSize(_WIDE, 0))
+        return hint.expandedTo(QSize(self.fontMetrics().horizontalAdvance(_LINE) + _BESIDE, 0))
 
     def show_learning(self) -> None:
         """Scroll to how learning goes."""
