@@ -24,6 +24,8 @@ from napari_crii.networks.parts import pass_in_parts
 from napari_crii.volume import Volume
 
 _TILES = (256, 128, 64)
+# A slice as it is, mirrored along each axis, and along both.
+MOST_VIEWS = 4
 # Pixels around a tile that are read and not kept; coarse outputs lie on multiples of 16.
 _MARGIN = 32
 _log = logging.getLogger(__name__)
@@ -91,11 +93,11 @@ class Predictor:
         self,
         checkpoint: Checkpoint,
         device: str = "cpu",
-        views: int = 4,
+        views: int = MOST_VIEWS,
         channels_last: bool = True,
     ) -> None:
-        if not 1 <= views <= 4:
-            raise ValueError(f"{views} views: there are 1 to 4")
+        if not 1 <= views <= MOST_VIEWS:
+            raise ValueError(f"{views} views: there are 1 to {MOST_VIEWS}")
         self.checkpoint = checkpoint
         self.views = mirrored_views(checkpoint.preprocessing.mirror_axes)[:views]
         self._backend = Backend(device, channels_last)

@@ -37,7 +37,10 @@ def _serve_as(role: str, window: int) -> None:
     channel.beat()
     yield_to(Yielding.THE_WINDOW)
     from napari_crii.engine.worker import Engine
+    from napari_crii.inference import MOST_VIEWS
+    from napari_crii.networks.parts import begin_threads
 
+    begin_threads(MOST_VIEWS)
     Engine(channel).run()
 
 
