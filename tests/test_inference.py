@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from napari_crii.inference import (
 from napari_crii.networks import BranchLogits
 from napari_crii.volume import Volume
 from tests.factories import noise_scan, small_checkpoint
+from tests.threads import torch_threads
 
 
 class Pointwise(nn.Module):
@@ -187,6 +189,14 @@ def test_tiles_give_what_one_piece_gives_where_nothing_is_normalised(side: int) 
     torch.testing.assert_close(tiled.refined, whole.refined)
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Compute as many images at once as one: with several threads rounding differs."""
+    with torch_threads(1):
+        yield
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_a_predictor_short_of_memory_goes_on_in_smaller_parts_and_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

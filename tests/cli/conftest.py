@@ -23,12 +23,10 @@ Run = Callable[..., Result]
 @pytest.fixture(scope="package", autouse=True)
 def _one_thread() -> Iterator[None]:
     """Keep tiny networks on one thread: waiting for a second costs more than it saves."""
-    import torch
+    from tests.threads import torch_threads
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with torch_threads(1):
+        yield
 
 
 @pytest.fixture

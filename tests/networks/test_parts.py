@@ -12,14 +12,13 @@ from napari_crii.networks import CRIINet, seeded
 from napari_crii.networks.blocks import Dropout
 from napari_crii.networks.parts import _Cut, _pool, pass_in_parts
 from tests.factories import small_network
+from tests.threads import torch_threads
 
 
 @pytest.fixture
 def threads() -> Iterator[None]:
-    usual = torch.get_num_threads()
-    torch.set_num_threads(3)
-    yield
-    torch.set_num_threads(usual)
+    with torch_threads(3):
+        yield
 
 
 def outputs(network: CRIINet, images: Tensor) -> tuple[Tensor, ...]:
@@ -200,10 +199,7 @@ def test_a_thread_that_cannot_be_started_leaves_none_waiting(
 
 
 def test_one_thread_passes_the_whole() -> None:
-    usual, images = torch.get_num_threads(), torch.zeros(4, 1, 2, 2)
-    torch.set_num_threads(1)
-    try:
+    images = torch.zeros(4, 1, 2, 2)
+    with torch_threads(1):
         (where,) = pass_in_parts(lambda p: (p + threading.get_ident() % 97,), images, [])
-    finally:
-        torch.set_num_threads(usual)
     assert torch.equal(where, images + threading.get_ident() % 97)
