@@ -100,6 +100,18 @@ def test_memory_is_that_of_this_process() -> None:
     release_memory(CPU)
 
 
+def test_what_was_freed_below_blocks_in_use_goes_back_to_the_system() -> None:
+    # Too small to be mapped each by itself.
+    blocks = [bytearray(60_000) for _ in range(2000)]
+    kept = blocks[::100]
+    held = memory_mb(CPU)
+    blocks.clear()
+    release_memory(CPU)
+    given_back = held - memory_mb(CPU)
+    assert given_back > 80
+    assert len(kept) == 20
+
+
 @pytest.mark.parametrize(
     ("error", "verdict"),
     [

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from napari_crii.backend import Backend, fastest
 from napari_crii.checkpoint import load_checkpoint
-from napari_crii.device import choose_device
+from napari_crii.device import choose_device, release_memory
 from napari_crii.engine.channel import Channel
 from napari_crii.engine.messages import (
     Cancel,
@@ -131,6 +131,7 @@ class Engine:
             self._backend = fastest(checkpoint.network, image)
         where = self._backend
         self._predictor = Predictor(checkpoint, where.device, channels_last=where.channels_last)
+        release_memory(torch.device(where.device))
         self._channel.send(CheckpointInUse(checkpoint.digest, message.number, str(where)))
 
     def _open(self, message: OpenScan) -> None:

@@ -56,7 +56,7 @@ class LayerBinding:
         self._case = case
         self._strokes = strokes
         self.human, self.proposal, self.disagreement = make_layers(case, classes)
-        self.patches = PatchesLayer(view_grid(case.volume))
+        self.patches = PatchesLayer(case.shape, view_grid(case.volume))
         self.slices = SlicesInView(viewer, self.human, case.volume)
         self.drawn = DrawnSlices(case, self.human, self.slices, strokes)
         self._stale: set[Layer] = set()

@@ -1,8 +1,9 @@
-"""The patches to check, as one Vectors layer: four sides a box.
+"""The patches to check, as one Labels layer: a frame of pixels around each.
 
-A Shapes layer costs twice as much with every slice that comes on display, and tens of
-milliseconds when the queue is new. The colour tells the reason: drawing words on the canvas would
-stop the window for 0.2 s at first. The current patch has a second frame around it.
+Layers of shapes and vectors have their shaders built anew with every slice that comes on display,
+which takes time and, in some drivers, memory that is never given back. The colour tells the reason:
+drawing words on the canvas would stop the window for 0.2 s at first. The current patch has a second
+frame around it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from napari.layers import Vectors
+from napari.layers import Labels
+from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
 from napari_crii.patches import Patch, Reason
@@ -22,72 +24,97 @@ REASON_COLORS = {
     Reason.LOW_CONTRAST: "#56b4e9",
     Reason.BOUNDARY: "#ffffff",
 }
-_LINE_PX = 0.7
-_BETWEEN_FRAMES_PX = 1.5
+# A number tells place and reason: colours never change, and all fit into 8 bits.
+_REASONS = tuple(REASON_COLORS)
+MOST_PATCHES = 255 // len(_REASONS)
+# So many lines side by side would fill a slice: on a large one they are wider than a pixel.
+_LINES_ACROSS = 320
 
 
 class PatchesLayer:
-    """Show a queue of patches; score and reason of each side stand in the layer's `features`.
+    """Show a queue of patches; score and reason of each frame stand in the layer's `features`.
 
     Parameters
     ----------
+    shape
+        Of the scan: slices, rows, columns.
     grid
         Scale, units and the like, shared with the other layers of the case.
     """
 
-    def __init__(self, grid: Mapping[str, Any]) -> None:
+    def __init__(self, shape: tuple[int, int, int], grid: Mapping[str, Any]) -> None:
         self._shown: list[Patch] = []
         self._current: Patch | None = None
-        self.layer = Vectors(
-            np.zeros((0, 2, 3)),
-            ndim=3,
+        self._line = max(1, round(max(shape[1:]) / _LINES_ACROSS))
+        colors: dict[int | None, str] = {None: "transparent", 0: "transparent"}
+        for number in range(1, 1 + len(_REASONS) * MOST_PATCHES):
+            colors[number] = REASON_COLORS[_REASONS[(number - 1) % len(_REASONS)]]
+        # Pages of zeros that nobody writes on take no memory.
+        self.layer = Labels(
+            np.zeros(shape, dtype=np.uint8),
             name=PATCHES,
-            vector_style="line",
-            edge_width=_LINE_PX,
+            colormap=DirectLabelColormap(color_dict=colors),
             opacity=1.0,
             **grid,
         )
         self.layer.editable = False
 
     def show(self, patches: Sequence[Patch], current: Patch | None) -> None:
-        """Draw these patches and no others; mark the current one."""
-        if self._shown == list(patches) and self._current == current:
+        """Draw the first `MOST_PATCHES` of these and no others; mark the current one."""
+        queue = list(patches[:MOST_PATCHES])
+        if self._shown == queue and self._current == current:
             return
-        self._shown, self._current = list(patches), current
-        framed = [(patch, sides(patch)) for patch in self._shown]
-        if current in self._shown:
-            framed.append((current, sides(current, _BETWEEN_FRAMES_PX)))
-        drawn = [patch for patch, four in framed for _ in four]
+        before = {patch.slice for patch in self._shown}
+        self._shown, self._current = queue, current
+        numbers = [
+            1 + len(_REASONS) * place + _REASONS.index(patch.reason)
+            for place, patch in enumerate(queue)
+        ]
+        for index in before:
+            self.layer.data[index] = 0
+        # The first of the queue lie on top.
+        for number, patch in reversed([*zip(numbers, queue, strict=True)]):
+            self._draw(patch, number, 0)
+        if current in queue:
+            self._draw(current, numbers[queue.index(current)], 2 * self._line)
         # Each word of it would paint the window: the layer speaks when all stands.
         with self.layer.events.blocker_all():
-            self.layer.data = np.concatenate([np.zeros((0, 2, 3)), *(s for _, s in framed)])
             self.layer.features = {
-                "score": [patch.score for patch in drawn],
-                "reason": [str(patch.reason) for patch in drawn],
+                "index": numbers,
+                "score": [patch.score for patch in queue],
+                "reason": [str(patch.reason) for patch in queue],
             }
-            if drawn:
-                self.layer.edge_color = [REASON_COLORS[patch.reason] for patch in drawn]
         self.layer.refresh(thumbnail=False)
 
+    def _draw(self, patch: Patch, number: int, beyond: int) -> None:
+        """Draw a frame so many pixels outside of a patch."""
+        drawn = self.layer.data[patch.slice]
+        drawn[frame(patch, drawn.shape, self._line, beyond)] = number
 
-def sides(patch: Patch, beyond: float = 0.0) -> NDArray[np.float64]:
-    """Return the four sides of a patch, each a start and a way to its end, (4, 2, 3).
 
-    The last axis is slice, row, column.
+def frame(
+    patch: Patch, shape: tuple[int, ...], line: int, beyond: int = 0
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return rows and columns of a frame: the outermost pixels of a patch, or outside of it.
 
     Parameters
     ----------
+    patch
+        Around which.
+    shape
+        Rows and columns of the slice; what lies beyond it is left out.
+    line
+        How many pixels wide.
     beyond
-        How many pixels outside of the patch.
+        How many pixels outside of the patch its outer edge is.
     """
     box = patch.box
-    top, left = box.top - 0.5 - beyond, box.left - 0.5 - beyond
-    height, width = box.bottom - box.top + 2 * beyond, box.right - box.left + 2 * beyond
-    # Two of them go half a line further at both ends, to fill the corners.
-    half = _LINE_PX / 2
-    along_rows = [[(top - half, x), (height + 2 * half, 0)] for x in (left, left + width)]
-    along_columns = [[(y, left), (0, width)] for y in (top, top + height)]
-    found = np.zeros((4, 2, 3))
-    found[..., 1:] = np.array(along_rows + along_columns)
-    found[:, 0, 0] = patch.slice
-    return found
+    inner = line - beyond
+    rows, columns = np.ogrid[
+        max(0, box.top - beyond) : min(shape[0], box.bottom + beyond),
+        max(0, box.left - beyond) : min(shape[1], box.right + beyond),
+    ]
+    inside = (rows >= box.top + inner) & (rows < box.bottom - inner)
+    inside = inside & (columns >= box.left + inner) & (columns < box.right - inner)
+    at_row, at_column = np.nonzero(~inside)
+    return rows[at_row, 0], columns[0, at_column]

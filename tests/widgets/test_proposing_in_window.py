@@ -6,12 +6,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from vispy.color import Color
 
 from napari_crii.geometry import Geometry
 from napari_crii.patches import Box, Patch, Reason
 from napari_crii.session import SliceStatus
 from napari_crii.volume import Volume
-from napari_crii.widgets.patches_layer import sides
+from napari_crii.widgets.patches_layer import MOST_PATCHES, REASON_COLORS, frame
 from tests.factories import noise_scan
 from tests.widgets.conftest import proposal
 
@@ -45,7 +46,7 @@ def test_all_slices_are_asked_for_the_one_on_display_first(open_window, engine, 
         assert np.array_equal(window.data("Disagreement")[index], made.score)
     assert not window.data("Human mask").any()
     features = window.viewer.layers["Patches to check"].features
-    assert len(features) == len(window.viewer.layers["Patches to check"].data) == 4 * 12
+    assert len(features) == 12
     assert set(features["reason"]) == {"region", "boundary"}
     assert features["score"].max() == pytest.approx(0.9)
 
@@ -237,24 +238,56 @@ def test_images_of_other_readers_are_taken_as_they_are_shown(open_window, engine
 def test_boxes_are_told_to_the_canvas_once_with_all_that_is_known(window):
     patches = window.controller.binding.patches
     told: list[int] = []
-    patches.layer.events.set_data.connect(lambda: told.append(len(patches.layer.data)))
+    patches.layer.events.set_data.connect(lambda: told.append(len(patches.layer.features)))
     many = [p for index in range(6) for p in proposal(index).patches]
     for queue in (many[:2], many, many[::2], []):
         told.clear()
         patches.show(queue, queue[0] if queue else None)
-        assert told == [4 * (len(queue) + bool(queue))]
-        assert len(patches.layer.features) == told[0]
+        assert told == [len(queue)]
+        assert {p.slice for p in queue} == set(np.nonzero(patches.layer.data)[0])
         patches.show(queue, queue[0] if queue else None)
         assert len(told) == 1
 
 
-def test_sides_close_around_the_pixels_of_a_patch() -> None:
-    patch = Patch(3, Box(10, 20, 14, 26), 0.5, Reason.REGION)
-    four = sides(patch)
-    ends = np.concatenate([four[:, 0], four[:, 0] + four[:, 1]])
-    assert set(ends[:, 0]) == {3}
-    half = 0.35
-    np.testing.assert_allclose(ends[:, 1:].min(axis=0), (9.5 - half, 19.5))
-    np.testing.assert_allclose(ends[:, 1:].max(axis=0), (13.5 + half, 25.5))
-    wider = sides(patch, beyond=2)
-    np.testing.assert_allclose(wider[:, 0, 1:].min(axis=0), (7.5 - half, 17.5))
+def test_a_frame_tells_its_patch_and_has_the_colour_of_its_reason(window):
+    patches = window.controller.binding.patches
+    boxes = [Box(0, 0, 4, 4), Box(5, 0, 9, 4), Box(10, 0, 14, 4), Box(15, 0, 19, 4)]
+    reasons = [Reason.BOUNDARY, Reason.REGION, Reason.LOW_CONTRAST, Reason.BOUNDARY]
+    queue = [
+        Patch(2, box, n / 10, why) for n, (box, why) in enumerate(zip(boxes, reasons, strict=True))
+    ]
+    patches.show(queue, None)
+    told = patches.layer.features.set_index("index")
+    for patch in queue:
+        number = int(patches.layer.data[2, patch.box.top, patch.box.left])
+        assert told.loc[number, "score"] == patch.score
+        assert told.loc[number, "reason"] == str(patch.reason)
+        assert Color(patches.layer.get_color(number)).hex == REASON_COLORS[patch.reason]
+        assert patches.layer.data[2, patch.box.top + 1, patch.box.left + 1] == 0
+    assert patches.layer.data.any(axis=(1, 2)).tolist() == [False, False, True, *[False] * 3]
+
+
+def test_a_queue_longer_than_there_are_numbers_shows_its_first(window):
+    patches = window.controller.binding.patches
+    queue = [
+        Patch(index % 6, Box(2 * (index // 6), 3, 2 * (index // 6) + 2, 5), 0.5, Reason.BOUNDARY)
+        for index in range(MOST_PATCHES + 6)
+    ]
+    patches.show(queue, queue[-1])
+    assert len(patches.layer.features) == MOST_PATCHES
+    assert patches.layer.data.max() == 3 * MOST_PATCHES
+
+
+def test_frames_lie_on_the_pixels_of_a_patch_and_around_them_and_end_with_the_slice() -> None:
+    patch = Patch(3, Box(2, 1, 6, 6), 0.5, Reason.REGION)
+    for beyond, drawn in (
+        (0, ["........", "........", ".#####..", ".#...#..", ".#...#..", ".#####.."]),
+        (2, ["########", ".......#", ".......#", ".......#", ".......#", ".......#"]),
+    ):
+        shown = np.full((6, 8), ".")
+        shown[frame(patch, shown.shape, 1, beyond)] = "#"
+        assert ["".join(row) for row in shown] == drawn
+    wide = np.zeros((6, 8), dtype=int)
+    wide[frame(Patch(3, Box(0, 0, 6, 7), 0.5, Reason.REGION), wide.shape, 2)] = 1
+    assert wide.sum() == 6 * 7 - 2 * 3
+    assert not wide[2:4, 2:5].any()

@@ -87,7 +87,7 @@ class BareWindow:
         self._more = [
             self._viewer.add_image(labels * 90, contrast_limits=(0, 255), **overlay, **grid),
             outline,
-            self._viewer.add_vectors(_boxes(shape), edge_width=0.7, vector_style="line", **grid),
+            self._viewer.add_labels(_boxes(shape), **grid),
         ]
         mask = self._viewer.add_labels(np.zeros_like(labels), opacity=0.45, **grid)
         mask.brush_size = 8
@@ -112,12 +112,11 @@ class BareWindow:
         return Answer.of(self._hand, gaps)
 
 
-def _boxes(shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return the four sides of two boxes on every slice, each a start and a way, (N, 2, 3)."""
-    corners = np.array([(0, 0), (0, 1), (1, 1), (1, 0)]) * shape[1:] / 4
-    found = np.zeros((shape[0], 2, 4, 2, 3))
-    found[..., 0, 0] = np.arange(shape[0])[:, None, None]
-    for k, size in enumerate((0.5, 1.0)):
-        found[:, k, :, 0, 1:] = corners * size + shape[2] / 8
-        found[:, k, :, 1, 1:] = (np.roll(corners, -1, axis=0) - corners) * size
-    return found.reshape(-1, 2, 3)
+def _boxes(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Return the frames of two boxes on every slice, (S, H, W)."""
+    found = np.zeros(shape, dtype=np.uint8)
+    for number, part in ((1, 8), (2, 4)):
+        top, left = shape[1] // part, shape[2] // part
+        found[:, top : 2 * top, left : 2 * left] = number
+        found[:, top + 1 : 2 * top - 1, left + 1 : 2 * left - 1] = 0
+    return found

@@ -162,8 +162,9 @@ class Hand:
         """Come to the first point, press, drag through the others, release."""
         canvas = self.canvas
         yield Move("", lambda: setattr(self._layer, "mode", mode))
-        # A canvas keeps all events since the mouse last moved with no button pressed.
-        yield Move("", lambda: mouse.move(canvas, path[0], pressed=False))
+        # A canvas keeps all events since the mouse last moved twice with no button pressed.
+        for _ in range(2):
+            yield Move("", lambda: mouse.move(canvas, path[0], pressed=False))
         yield Move("", lambda: mouse.press(canvas, path[0]))
         for point in path[1:]:
             yield Move("paint", partial(mouse.move, canvas, point, pressed=True))
