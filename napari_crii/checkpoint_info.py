@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
+from mmap import mmap
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from napari_crii.classes import LabelClass
 from napari_crii.errors import CheckpointError
@@ -22,6 +23,8 @@ FORMAT = 1
 CARD_KEY = "napari_crii"
 _HEADER_LIMIT = 10_000_000
 _FILE_LIMIT = 1 << 30
+
+Contents = TypeVar("Contents", bytes, mmap)
 
 
 @dataclass(frozen=True)
@@ -91,14 +94,14 @@ def read_checkpoint_info(path: Path | str) -> CheckpointInfo:
     try:
         state = os.stat(path)
     except (OSError, ValueError):
-        return verified_info(read_checkpoint_bytes(Path(path)), Path(path).name)
+        return verified_info(_read(Path(path), _pages), Path(path).name)
     return _info_of(Path(path), state.st_mtime_ns, state.st_size, state.st_ino)
 
 
 @lru_cache(maxsize=8)
 def _info_of(path: Path, _changed: int, _size: int, _inode: int) -> CheckpointInfo:
     """Read a card once for every state of its file: a window asks often, and hashing takes time."""
-    return verified_info(read_checkpoint_bytes(path), path.name)
+    return verified_info(_read(path, _pages), path.name)
 
 
 def read_checkpoint_bytes(path: Path) -> bytes:
@@ -109,16 +112,32 @@ def read_checkpoint_bytes(path: Path) -> bytes:
     CheckpointError
         If the file cannot be read.
     """
+    return _read(path, Path.read_bytes)
+
+
+def _read(path: Path, read: Callable[[Path], Contents]) -> Contents:
     try:
         if path.stat().st_size > _FILE_LIMIT:
             raise CheckpointError(f"{path} is too large to be a checkpoint of napari-crii")
-        return path.read_bytes()
+        return read(path)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise CheckpointError(f"{path}: the checkpoint cannot be read ({why})") from error
 
 
-def verified_info(blob: bytes, name: str) -> CheckpointInfo:
+def _pages(path: Path) -> mmap:
+    """Return a file's bytes in pages of their own, which the system has back after use.
+
+    The heap of each thread that ever read one would keep its room. The file itself is not mapped:
+    a process ends if such a file becomes shorter.
+    """
+    with path.open("rb") as stream:
+        pages = mmap(-1, max(1, os.fstat(stream.fileno()).st_size))
+        stream.readinto(pages)
+    return pages
+
+
+def verified_info(blob: bytes | mmap, name: str) -> CheckpointInfo:
     """Return the card of a checkpoint in memory, its digest verified.
 
     Raises
@@ -138,7 +157,7 @@ def verified_info(blob: bytes, name: str) -> CheckpointInfo:
     return info
 
 
-def compute_digest(blob: bytes, info: CheckpointInfo) -> str:
+def compute_digest(blob: bytes | mmap, info: CheckpointInfo) -> str:
     """Return the SHA-256 over a card (its own digest left out) and a file's tensors.
 
     Raises
@@ -156,7 +175,7 @@ def compute_digest(blob: bytes, info: CheckpointInfo) -> str:
     return sha.hexdigest()
 
 
-def _split(blob: bytes) -> tuple[dict[str, Any], int]:
+def _split(blob: bytes | mmap) -> tuple[dict[str, Any], int]:
     """Return the header of a safetensors file, and where its tensors begin."""
     length = int.from_bytes(blob[:8], "little")
     if not 2 <= length <= min(_HEADER_LIMIT, len(blob) - 8):
