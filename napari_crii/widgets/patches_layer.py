@@ -27,8 +27,10 @@ REASON_COLORS = {
 # A number tells place and reason: colours never change, and all fit into 8 bits.
 _REASONS = tuple(REASON_COLORS)
 MOST_PATCHES = 255 // len(_REASONS)
-# So many lines side by side would fill a slice: on a large one they are wider than a pixel.
+# So many lines side by side would fill a slice: on a large one they are wider than a pixel, up to
+# an eighth of a patch.
 _LINES_ACROSS = 320
+_WIDEST_LINE = 4
 
 
 class PatchesLayer:
@@ -45,7 +47,7 @@ class PatchesLayer:
     def __init__(self, shape: tuple[int, int, int], grid: Mapping[str, Any]) -> None:
         self._shown: list[Patch] = []
         self._current: Patch | None = None
-        self._line = max(1, round(max(shape[1:]) / _LINES_ACROSS))
+        self._line = min(max(1, round(max(shape[1:]) / _LINES_ACROSS)), _WIDEST_LINE)
         colors: dict[int | None, str] = {None: "transparent", 0: "transparent"}
         for number in range(1, 1 + len(_REASONS) * MOST_PATCHES):
             colors[number] = REASON_COLORS[_REASONS[(number - 1) % len(_REASONS)]]
