@@ -179,7 +179,7 @@ def test_a_mask_that_is_made_an_image_and_labels_again_loses_no_stroke(window, f
     drawn = window.data(HUMAN).copy()
     assert (drawn != first).any()
     window.begin()
-    assert sum(isinstance(layer, Labels) for layer in layers) == 3
+    assert sum(isinstance(layer, Labels) for layer in layers) == 4
     assert np.array_equal(window.controller.binding.human.data, drawn)
     window.end()
     assert np.array_equal(work_of(folder).human.labels, drawn)
