@@ -24,7 +24,7 @@ CARD_KEY = "napari_crii"
 _HEADER_LIMIT = 10_000_000
 _FILE_LIMIT = 1 << 30
 
-Contents = TypeVar("Contents", bytes, mmap)
+_Contents = TypeVar("_Contents", bytes, mmap)
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def read_checkpoint_bytes(path: Path) -> bytes:
     return _read(path, Path.read_bytes)
 
 
-def _read(path: Path, read: Callable[[Path], Contents]) -> Contents:
+def _read(path: Path, read: Callable[[Path], _Contents]) -> _Contents:
     try:
         if path.stat().st_size > _FILE_LIMIT:
             raise CheckpointError(f"{path} is too large to be a checkpoint of napari-crii")
