@@ -99,10 +99,10 @@ def autocast(device: torch.device, wanted: bool) -> torch.autocast:
     return torch.autocast(device.type, dtype=kind, enabled=kind is not None)
 
 
-def grad_scaler(device: torch.device, wanted: bool) -> torch.amp.GradScaler:
+def grad_scaler(device: torch.device, wanted: bool, scale: float = 65536.0) -> torch.amp.GradScaler:
     """Return what scales losses under `autocast`; it does nothing unless that is float16."""
     scales = wanted and half_type(device) is torch.float16
-    return torch.amp.GradScaler(device.type, enabled=scales)
+    return torch.amp.GradScaler(device.type, init_scale=scale, enabled=scales)
 
 
 def laid_out(image: Tensor) -> Tensor:

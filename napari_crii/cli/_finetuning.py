@@ -81,8 +81,9 @@ def run_finetuning(wish: Wish) -> Outcome:
         for number in range(1, wish.ticks + 1):
             start, tick = _tick(project, wish, start, snapshot, number)
             ticks.append(tick)
-        if any(tick.digest for tick in ticks):
-            project.session.mark_learned()
+            # At once: what comes after may fail or be interrupted, these weights are kept.
+            if tick.digest:
+                project.session.mark_learned()
         unlabelled = len(snapshot.unlabelled) if method_of(wish.preset).unlabelled else 0
         learnt = len(snapshot.training)
         return Outcome(learnt, unlabelled, left_out, tuple(ticks), project.weights.in_use)
@@ -143,7 +144,8 @@ def _tick(
     with progress_bar(f"learning, tick {number} of {wish.ticks}") as advance:
         result = _followed(run_tick(start, snapshot, config, device=device), advance)
     if result.reason == FinishReason.FAILED:
-        raise TrainingError(result.message.rstrip("."))
+        kept = "" if number == 1 else f"tick {number} failed, those before it are kept: "
+        raise TrainingError(kept + result.message.rstrip("."))
     digest = _published(project, result, len(snapshot.training))
     if digest:
         assert result.checkpoint is not None

@@ -184,13 +184,17 @@ class _Lifetime:
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         if process.stdout is not None:
-            for message in self._wire.read(process.stdout):
+            for message in self._wire.read(process.stdout, self._renew_patience):
                 self._heard(message)
         self.jobs.put(None)
         self._receive(Closed(process.wait()))
 
+    def _renew_patience(self) -> None:
+        """Begin to count anew: something came, be it a part of a file on a slow line."""
+        self._patience = self._silent if self._beats else math.inf
+
     def _heard(self, message: Message) -> None:
         self._beats |= isinstance(message, Alive)
-        self._patience = self._silent if self._beats else math.inf
+        self._renew_patience()
         if not isinstance(message, Alive):
             self._receive(message)

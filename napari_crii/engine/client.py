@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import shutil
 import threading
@@ -52,6 +53,7 @@ class EngineClient:
         self._engine = Supervision(lambda relay: begin(relay, folder), receive)
         self._requests = itertools.count(1)
         self._files = itertools.count()
+        self._spools: dict[str, _Spool] = {}
         self._forget = weakref.finalize(self, _let_go, self._engine, self._folder)
 
     @property
@@ -70,21 +72,27 @@ class EngineClient:
 
     def open_scan(self, key: str, volume: Volume) -> None:
         """Make a scan known; its voxels are handed over as a memory-mapped file."""
-        path = self.folder / f"{next(self._files)}.npy"
-        message = OpenScan(key, str(path), volume.slice_spacing, volume.geometry.unit)
-
-        def spool() -> Message:
-            if not path.exists():
-                _save_whole(path, volume)
-            return message
-
+        spool = self._spools.get(key)
+        if spool is None or not spool.is_of(volume):
+            path = self.folder / f"{next(self._files)}.npy"
+            spool = self._spools[key] = _Spool(key, path, volume)
         self._engine.open_scan(key, spool)
+
+    def forget_scans(self) -> None:
+        """Let go of every scan; those that are asked about later are made known again."""
+        self._engine.forget_scans()
+        for spool in self._spools.values():
+            spool.remove()
+        self._spools.clear()
 
     def propose(self, key: str, slices: Iterable[int]) -> int:
         """Ask for slices of a scan, in this order; return the request's number.
 
         They come before what was asked for earlier; see `Wanted`.
         """
+        spool = self._spools.get(key)
+        if spool is not None and spool.failed:
+            self._engine.open_scan(key, spool)
         number = next(self._requests)
         self._engine.ask(Propose(number, key, tuple(slices)))
         return number
@@ -122,12 +130,58 @@ def _let_go(engine: Supervision, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+class _Spool:
+    """Hands a scan over as a memory-mapped file; does not hold the scan once it is written.
+
+    Attributes
+    ----------
+    failed
+        Whether it could not be written; the next question tries again.
+    """
+
+    def __init__(self, key: str, path: Path, volume: Volume) -> None:
+        self._message = OpenScan(key, str(path), volume.slice_spacing, volume.geometry.unit)
+        self._path = path
+        self._volume = weakref.ref(volume)
+        self._held: Volume | None = volume
+        self.failed = False
+
+    def is_of(self, volume: Volume) -> bool:
+        """Whether this is the scan that is handed over."""
+        return self._volume() is volume
+
+    def __call__(self) -> Message | None:
+        """Write the file, unless it is there, and return the message that names it."""
+        if not self._path.exists():
+            volume = self._volume()
+            if volume is None:
+                return None
+            self.failed = True
+            _save_whole(self._path, volume)
+            self.failed = False
+        self._held = None
+        return self._message
+
+    def remove(self) -> None:
+        """Remove the file."""
+        _remove(self._path)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
 def _save_whole(path: Path, volume: Volume) -> None:
     """Write voxels, slices first; the file appears whole or not at all."""
     partial = path.with_name(f"{path.name}.{threading.get_ident()}")
-    with partial.open("wb") as stream:
-        np.save(stream, volume.slices())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as stream:
+            np.save(stream, volume.slices())
+        partial.replace(path)
+    except OSError:
+        _remove(partial)
+        raise
 
 
 class TrainerClient:

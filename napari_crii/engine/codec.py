@@ -6,12 +6,12 @@ import json
 from dataclasses import asdict, fields
 from typing import Any
 
-from napari_crii.engine.messages import Closed, Message, Ready, Restarting
+from napari_crii.engine.messages import Closed, FellBack, Message, Ready, Restarting
 from napari_crii.patches import Box, Patch, Reason
 
 # What the client makes is left out: a child cannot say that it has ended.
 _KINDS: dict[str, type[Any]] = {
-    k.__name__: k for k in Message.__args__ if k not in (Closed, Restarting)
+    k.__name__: k for k in Message.__args__ if k not in (Closed, FellBack, Restarting)
 }
 _TYPES: dict[object, type | tuple[type, ...]] = {
     "bool": bool,

@@ -278,6 +278,22 @@ class Restarting:
 
 
 @dataclass(frozen=True)
+class FellBack:
+    """Weights ended the engine again and again, and are given up; made by the client.
+
+    Attributes
+    ----------
+    name
+        Of the file that is given up.
+    checkpoint
+        Path of the earlier weights with which proposals go on.
+    """
+
+    name: str
+    checkpoint: str
+
+
+@dataclass(frozen=True)
 class Closed:
     """The child has ended; made by the client, never sent through the pipe."""
 
@@ -303,5 +319,6 @@ Message = (
     | Failed
     | Alive
     | Restarting
+    | FellBack
     | Closed
 )

@@ -18,6 +18,7 @@ from napari_crii.engine.messages import (
     CheckpointInUse,
     Closed,
     Failed,
+    FellBack,
     Message,
     ProposalFinished,
     Propose,
@@ -105,6 +106,11 @@ class Supervision:
         with self._lock:
             self._scans[key] = spool
             self._tell(lambda process: process.send_later(spool))
+
+    def forget_scans(self) -> None:
+        """Tell an engine that starts anew of none of the scans that are known so far."""
+        with self._lock:
+            self._scans.clear()
 
     def ask(self, request: Propose) -> None:
         """Ask for slices."""
@@ -200,7 +206,8 @@ class Supervision:
         answers: list[Message] = []
         dropped = self._weights.died()
         if dropped is not None:
-            answers.append(Failed(f"{dropped.name} ended the network's process twice: {_GO_ON}"))
+            assert self._weights.good is not None
+            answers.append(FellBack(dropped.name, str(self._weights.good)))
         if never_ran or not self._wanted:
             self._wanted.clear()
             return [*answers, message]
@@ -210,9 +217,6 @@ class Supervision:
         _log.warning("the engine ended (%d) and starts again", message.exit_code)
         self._start_in(delay)
         return [*answers, Restarting(self._deaths, delay)]
-
-
-_GO_ON = "proposals go on with the earlier weights"
 
 
 def _given_up(exit_code: int) -> str:

@@ -13,12 +13,17 @@ class Weights:
     """The checkpoints of one client, as far as its engines answered.
 
     A wish during which engines died twice is dropped, if other weights were good before.
+
+    Attributes
+    ----------
+    good
+        The last weights that an engine took; None: none yet.
     """
 
     def __init__(self) -> None:
         self._numbers = 0
         self._told: dict[int, Path] = {}
-        self._good: Path | None = None
+        self.good: Path | None = None
         self._wish: Path | None = None
         self._deaths = 0
 
@@ -30,13 +35,13 @@ class Weights:
     def tell_again(self) -> list[UseCheckpoint]:
         """Return what a new engine is told."""
         self._told.clear()
-        return [self._tell(path) for path in (self._good, self._wish) if path is not None]
+        return [self._tell(path) for path in (self.good, self._wish) if path is not None]
 
     def taken(self, number: int) -> None:
         """Hear that an engine proposes with these now."""
         path = self._told.get(number)
         if path is not None:
-            self._good = path
+            self.good = path
             self._forget_wish(path)
 
     def refused(self, number: int) -> None:
@@ -48,7 +53,7 @@ class Weights:
         dropped = None
         if self._wish is not None:
             self._deaths += 1
-            if self._deaths >= _TRIES and self._good is not None:
+            if self._deaths >= _TRIES and self.good is not None:
                 dropped, self._wish = self._wish, None
         return dropped
 

@@ -85,13 +85,18 @@ class Wire:
             for path in paths.values():
                 path.unlink(missing_ok=True)
 
-    def read(self, stream: IO[bytes]) -> Iterator[Message]:
-        """Yield messages until the stream ends; what is none is skipped."""
+    def read(
+        self, stream: IO[bytes], arriving: Callable[[], None] = lambda: None
+    ) -> Iterator[Message]:
+        """Yield messages until the stream ends; what is none is skipped.
+
+        `arriving` is called with every part of a file, which may take long.
+        """
         arrived: dict[str, Path] = {}
         for line in stream:
             announced = None if self.files is None else _announced(line)
             if self.files is not None and announced is not None:
-                path = _receive(stream, self.files, *announced)
+                path = _receive(stream, self.files, *announced, arriving)
                 arrived |= {} if path is None else {announced[0]: path}
                 continue
             try:
@@ -116,7 +121,9 @@ class Wire:
         return _renamed(message, here, str(self.files))
 
 
-def _receive(stream: IO[bytes], folder: Path, name: str, size: int) -> Path | None:
+def _receive(
+    stream: IO[bytes], folder: Path, name: str, size: int, arriving: Callable[[], None]
+) -> Path | None:
     """Take `size` bytes from the stream; return their file, None if it cannot be kept.
 
     The file appears whole or not at all.
@@ -127,13 +134,14 @@ def _receive(stream: IO[bytes], folder: Path, name: str, size: int) -> Path | No
         with partial.open("wb") as target:
             for part in _parts(stream, size):
                 left -= len(part)
+                arriving()
                 target.write(part)
         return partial.replace(folder / name) if _is_plain(name) and not left else None
     except OSError as error:
         _log.warning("a file that was sent could not be kept: %s", in_words(error))
         # What is left of it must not be taken for messages.
         for _ in _parts(stream, left):
-            pass
+            arriving()
         return None
 
 

@@ -106,6 +106,14 @@ class Session:
         """Return the number of accepted slices that no training has seen."""
         return sum(number not in self.cases[key].notes.learned for key, number in self._accepted())
 
+    def accepted_meanwhile(self) -> bool:
+        """Whether a slice can be learnt from that was accepted since the latest snapshot."""
+        frozen = self._frozen
+        return any(
+            number not in frozen.get(key, ()) and number not in self.cases[key].notes.learned
+            for key, number in self._accepted()
+        )
+
     def mark_learned(self) -> None:
         """Remember that training has now seen the accepted slices of the latest snapshot.
 

@@ -235,6 +235,9 @@ class _Step:
             # Some moments know of this step and some do not.
             self._optimiser.state.clear()
             self._updating = False
+        # It counts a step that was cut short as begun; its scale is what it has learnt.
+        scale = self._scaler.get_scale()
+        self._scaler = grad_scaler(self.device, self._config.mixed_precision, scale)
         release_memory(self.device)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, QTimer
 
 from napari_crii.checkpoint_info import read_checkpoint_info
 from napari_crii.engine.client import TrainerClient
@@ -36,6 +37,8 @@ from napari_crii.widgets.state import Progress
 # Steps are told together, and slices are: telling repaints the window, and nobody reads faster.
 TOLD_MS = 500
 _KEPT = 50
+# The child asks between two steps whether it may go on; check slices can take longer.
+_STOP_MS = 10_000
 
 
 @dataclass(frozen=True)
@@ -64,13 +67,17 @@ class Listeners:
     changed
         Called when progress or words change.
     published
-        Called with the new weights; their digest is not known yet.
+        Called with the new weights, whose digest is not known yet, and with what marks the slices
+        as learnt, to be called when the weights are kept.
+    gave_up
+        Called with the session when a run ended without new weights.
     failed
         Called with one sentence.
     """
 
     changed: Callable[[], None]
-    published: Callable[[PublishedWeights], None]
+    published: Callable[[PublishedWeights, Callable[[], None]], None]
+    gave_up: Callable[[Session], None]
     failed: Callable[[str], None]
 
 
@@ -128,13 +135,15 @@ class Learning(QObject):
 
     def start(self, session: Session, plan: LearningPlan, folder: Path) -> None:
         """Learn from what humans said so far, in a child process of lowest priority."""
-        snapshot = session.snapshot(neighbours_of(plan.checkpoint))
-        self._learned = session.mark_learned
+        # A tick learns from what a human said; other slices would only take room on the disk.
+        snapshot = session.snapshot(neighbours_of(plan.checkpoint), unlabelled=0)
+        self._session = session
         self._number += 1
         number, post = self._number, self._mailbox.post
         self._trainer = TrainerClient(lambda message: post((number, message)))
+        self._snapshot = folder / f"{uuid.uuid4().hex}.npz"
         request = Learn(
-            snapshot=str(folder / f"{uuid.uuid4().hex}.npz"),
+            snapshot=str(self._snapshot),
             checkpoint="" if plan.checkpoint is None else str(plan.checkpoint),
             folder=str(folder),
             iterations=plan.iterations,
@@ -179,10 +188,17 @@ class Learning(QObject):
             self._paused = False
             self._run.stopping = True
             self._say("Stopping.")
+            number = self._number
+            QTimer.singleShot(_STOP_MS, lambda: self._end_in_time(number))
 
     def forget(self) -> None:
         """Say no more what the last update led to: other weights, or another work, are in use."""
         self._verdict = ""
+
+    def _end_in_time(self, number: int) -> None:
+        """End a run that was told to stop and has not: it computes for too long, or hangs."""
+        if number == self._number and self._trainer is not None:
+            self._finish(LearningFinished("stopped", "", ""))
 
     def close(self) -> None:
         """End the trainer, whatever it is doing, and learn no more."""
@@ -243,34 +259,35 @@ class Learning(QObject):
         if run.stopping:
             # The run had ended before it could hear of it: what was given up is not used.
             finished = LearningFinished("stopped", "", "")
-        if finished.checkpoint:
-            self._learned()
         self._verdict = verdict_in_words(finished)
         self._end(outcome_in_words(run.slices, finished))
         if finished.reason == "failed":
             self._listeners.failed(self.words)
         if not finished.checkpoint:
+            self._listeners.gave_up(self._session)
             return
-        self._listeners.published(
-            PublishedWeights(
-                "",
-                Path(finished.checkpoint),
-                time.time(),
-                run.slices,
-                finished.before,
-                finished.after,
-                finished.check_slices,
-            )
+        new = PublishedWeights(
+            "",
+            Path(finished.checkpoint),
+            time.time(),
+            run.slices,
+            finished.before,
+            finished.after,
+            finished.check_slices,
         )
+        self._listeners.published(new, self._session.mark_learned)
 
     def _fail(self, words: str) -> None:
         self._end(words)
         self._listeners.failed(words)
+        self._listeners.gave_up(self._session)
 
     def _end(self, words: str) -> None:
         if self._trainer is not None:
             self._trainer.close()
             self._trainer = None
+            with contextlib.suppress(OSError):
+                self._snapshot.unlink(missing_ok=True)
         self._paused = False
         self._run.progress = Progress()
         self._say(words)

@@ -15,7 +15,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_crii.checkpoint_info import read_checkpoint_info
 from napari_crii.errors import CriiError
-from napari_crii.session import Case, Proposal
+from napari_crii.session import Case, Proposal, Session
 from napari_crii.session.project import Project
 from napari_crii.session.weights import PublishedWeights
 from napari_crii.widgets.background import once
@@ -88,11 +88,16 @@ class NetworkAtWork(QObject):
         self.checkpoint: Path | None = None
         self._problem: Remark | None = None
         self._counted: tuple[object, int] = (None, 0)
+        self._keeping = False
         self.weights = Weights(sitting, audience.changed)
-        listeners = Listeners(audience.changed, self._on_published, self._note_problem)
+        listeners = Listeners(
+            audience.changed, self._on_published, self._on_gave_up, self._note_problem
+        )
         self.learning = Learning(listeners, self)
         problem, make_room = self._on_problem, self.learning.make_room
-        answers = Answers(self._on_proposal, self._on_proposed, problem, problem, make_room)
+        answers = Answers(
+            self._on_proposal, self._on_proposed, problem, problem, self._on_fell_back, make_room
+        )
         self.proposing = Proposing(answers, self)
         self._soon = once(audience.changed)
         self._soon.setInterval(TOLD_MS)
@@ -126,17 +131,26 @@ class NetworkAtWork(QObject):
         )
 
     def enter(self, project: Project | None) -> None:
-        """List the weights of another project, which come into use with a case; or of none."""
+        """List the weights of another project, which come into use with a case; or of none.
+
+        What is being learnt belongs to the work before, and is discarded.
+        """
+        self.learning.stop()
+        self.proposing.forget_scans()
         checkpoint, self.checkpoint = self.checkpoint, None
-        self.learning.forget()
         self.weights.enter(project)
         if project is None:
             self.use(checkpoint)
 
     def use(self, checkpoint: Path | None) -> None:
-        """Propose with these weights from the next slice on; None: a network that first learns."""
-        self.checkpoint = checkpoint
+        """Propose with these weights from the next slice on; None: a network that first learns.
+
+        What is being learnt from other weights is discarded.
+        """
+        if checkpoint != self.checkpoint:
+            self.learning.stop()
         self.learning.forget()
+        self.checkpoint = checkpoint
         if checkpoint is not None:
             self.proposing.use_checkpoint(checkpoint)
             self.weights.use(PublishedWeights("", checkpoint, when=0.0))
@@ -191,7 +205,7 @@ class NetworkAtWork(QObject):
     def learn(self, plan: LearningPlan | None = None) -> None:
         """Start a fine-tuning tick, unless one is at work or nothing is new."""
         session = self._sitting.learnable()
-        if session is None or self.learning.running:
+        if session is None or self._keeping or self.learning.running:
             return
         chosen = plan or LearningPlan(self.checkpoint)
         try:
@@ -236,7 +250,8 @@ class NetworkAtWork(QObject):
     def _new_slices(self) -> int:
         """Return how many accepted slices can be learnt from and were not."""
         session = self._sitting.teaching
-        if session is None:
+        # What new weights have learnt is not new, although they are still being kept.
+        if session is None or self._keeping:
             return 0
         # Counting walks over all corrections, and the dock asks at each slice that is shown.
         stand = (session, [_stand(case) for case in session.cases.values()])
@@ -262,15 +277,37 @@ class NetworkAtWork(QObject):
         self._audience.say(f"Proposed in {seconds:.1f} s.")
         self.proposed.emit()
 
-    def _on_published(self, new: PublishedWeights) -> None:
+    def _on_published(self, new: PublishedWeights, mark_learned: Callable[[], None]) -> None:
         """Use new weights, keep them in the project, and refresh what nobody touched."""
         assert new.path is not None
-        self._sitting.keep_weights(new)
+
+        def done(kept: bool) -> None:
+            self._keeping = False
+            # Not before: of weights that are lost nothing was learnt.
+            if kept:
+                mark_learned()
+                self.learn_by_itself()
+            self._audience.changed()
+
+        self._keeping = True
+        self._sitting.keep_weights(new, done)
         self.checkpoint = new.path
         self.proposing.use_checkpoint(new.path)
         self.weights.use(new)
         self.propose(whole_volume=True)
-        self.learn_by_itself()
+
+    def _on_gave_up(self, session: Session) -> None:
+        """Learn what was accepted while a run was at work that led to nothing."""
+        if session is self._sitting.teaching and session.accepted_meanwhile():
+            self.learn_by_itself()
+
+    def _on_fell_back(self, earlier: Path, sentence: str) -> None:
+        """Hear that the engine goes on with earlier weights: those in use end its process."""
+        self.learning.stop()
+        self.checkpoint = earlier
+        self._sitting.keep_weights(PublishedWeights("", earlier))
+        self.weights.use(PublishedWeights("", earlier))
+        self._on_problem(sentence)
 
     def _on_problem(self, sentence: str) -> None:
         self._note_problem(sentence)

@@ -12,6 +12,7 @@ from napari_crii.engine.client import EngineClient, collect
 from napari_crii.engine.messages import (
     Closed,
     Failed,
+    FellBack,
     Message,
     Notice,
     ProposalFinished,
@@ -36,6 +37,8 @@ class Answers:
         Called with the seconds that a whole request took.
     failed, noticed
         Called with one sentence; after the second one proposing goes on.
+    fell_back
+        Called with the earlier weights with which proposing goes on, and with one sentence.
     busy
         Called with whether slices are being proposed, whenever that may have changed.
     """
@@ -44,6 +47,7 @@ class Answers:
     finished: Callable[[float], None]
     failed: Callable[[str], None]
     noticed: Callable[[str], None]
+    fell_back: Callable[[Path, str], None]
     busy: Callable[[bool], None]
 
 
@@ -84,6 +88,10 @@ class Proposing(QObject):
     def open_scan(self, volume: Volume) -> None:
         """Make a scan known to the engine."""
         self._engine.open_scan(volume.digest, volume)
+
+    def forget_scans(self) -> None:
+        """Let go of the scans of work that is left."""
+        self._engine.forget_scans()
 
     def ask(self, volume: Volume, slices: Sequence[int]) -> None:
         """Ask for slices of a scan, in this order, before what was asked earlier."""
@@ -127,14 +135,24 @@ class Proposing(QObject):
                 self._failed = True
                 self._forget()
                 self._answers.failed(f"No proposal: {text}")
-            case Restarting(_, seconds):
-                said = f"The network's process ended; it starts again in {seconds:.0f} s."
-                self._answers.noticed(said)
-            case Notice(text):
-                self._answers.noticed(text)
             case Closed(code) if code != 0 and not self._failed:
                 self._forget()
                 self._answers.failed("The engine ended; it starts again when you propose.")
+            case _:
+                self._on_remark(message)
+
+    def _on_remark(self, message: Message) -> None:
+        """Hear what happened on the way; proposing goes on."""
+        match message:
+            case Restarting(_, seconds):
+                said = f"The network's process ended; it starts again in {seconds:.0f} s."
+                self._answers.noticed(said)
+            case FellBack(name, earlier):
+                said = f"{name} ended the network's process twice: "
+                said += "proposals go on with the earlier weights."
+                self._answers.fell_back(Path(earlier), said)
+            case Notice(text):
+                self._answers.noticed(text)
 
     def _on_proposal(self, message: SliceProposed) -> None:
         proposal = collect(message)

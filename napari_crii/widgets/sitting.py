@@ -190,13 +190,26 @@ class Sitting(QObject):
         if path is not None and project.scans.path_of(record.name) != path:
             self.run(lambda: project.scans.put(record.name, path))
 
-    def keep_weights(self, one: PublishedWeights) -> None:
-        """Keep weights and use them: copied into the project, else in the list of the sitting."""
+    def keep_weights(
+        self, one: PublishedWeights, done: Callable[[bool], None] = lambda kept: None
+    ) -> None:
+        """Keep weights and use them: copied into the project, else in the list of the sitting.
+
+        `done` is called at the end, with whether they were kept; if not, it has been said why.
+        """
         project, session = self.project, self.session
-        if project is None and session is not None:
-            self.run(lambda: session.weights.add(with_digest(one)))
-        elif project is not None and not project.read_only:
-            self.run(lambda: _keep_weights(project, one))
+
+        def work() -> None:
+            if project is not None and not project.read_only:
+                _keep_weights(project, one)
+            elif project is None and session is not None:
+                session.weights.add(with_digest(one))
+
+        def failed(error: BaseException) -> None:
+            self._on_failure(error)
+            done(False)
+
+        self.run(work, lambda _: done(True), failed)
 
     def chosen(self, name: str) -> Any:
         """Return what was chosen under this name, in the project or in this sitting; or None."""

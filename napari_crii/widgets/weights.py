@@ -93,7 +93,11 @@ class Weights:
 
 
 def weights_of(project: Project) -> list[PublishedWeights]:
-    """Return the weights of a project that are there, oldest first."""
+    """Return the weights of a project that are there, oldest first.
+
+    For a second reading only those that learnt from nobody's slices here, as of
+    `weights_to_open_with`.
+    """
     found = []
     for one in project.weights.all:
         assert one.path is not None
@@ -103,7 +107,8 @@ def weights_of(project: Project) -> list[PublishedWeights]:
             continue
         # Journals of before hold no score; the file says what it was learnt from.
         known = one.slices or (slices if isinstance(slices, int) else 0)
-        found.append(replace(one, slices=known))
+        if not (known and project.reading == 2):
+            found.append(replace(one, slices=known))
     return found
 
 

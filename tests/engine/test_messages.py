@@ -13,6 +13,7 @@ from napari_crii.engine.codec import decode, encode
 from napari_crii.engine.messages import (
     Cancel,
     Closed,
+    FellBack,
     Message,
     OpenScan,
     Propose,
@@ -38,7 +39,7 @@ VALUES = {
     "tuple[float, ...]": st.lists(REAL).map(tuple),
     "tuple[Patch, ...]": st.lists(PATCHES, max_size=3).map(tuple),
 }
-KINDS = [kind for kind in Message.__args__ if kind not in (Closed, Restarting)]
+KINDS = [kind for kind in Message.__args__ if kind not in (Closed, FellBack, Restarting)]
 MESSAGES = st.sampled_from(KINDS).flatmap(
     lambda kind: st.builds(kind, **{f.name: VALUES[str(f.type)] for f in fields(kind)})
 )
@@ -67,6 +68,7 @@ def test_noise_is_no_message(noise: bytes) -> None:
         {"kind": "Unknown"},
         {"kind": "Closed", "exit_code": 0},
         {"kind": "Restarting", "attempt": 1, "seconds": 1.0},
+        {"kind": "FellBack", "name": "a", "checkpoint": "b"},
         {"kind": ["Cancel"]},
         {"kind": "Cancel", "more": 1},
         {"kind": "Propose", "request": 1, "scan": "a"},

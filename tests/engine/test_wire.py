@@ -132,6 +132,16 @@ def test_files_without_their_message_cost_the_next_one_nothing(tmp_path: Path, t
     assert arrived == [UseCheckpoint(str(there / "a"))]
 
 
+def test_every_part_of_a_file_is_a_sign_of_life(tmp_path: Path, there: Path) -> None:
+    (tmp_path / "a").write_bytes(bytes(2_500_000))
+    signs: list[int] = []
+    stream = io.BytesIO(sent(UseCheckpoint(str(tmp_path / "a")), tmp_path))
+    messages = Wire(there).read(stream, lambda: signs.append(stream.tell()))
+    assert len(list(messages)) == 1
+    assert len(signs) == 3
+    assert signs == sorted(set(signs))
+
+
 def test_a_path_of_the_sender_s_choosing_is_not_taken(tmp_path: Path, there: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("mine")

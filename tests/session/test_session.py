@@ -112,6 +112,21 @@ def test_learnt_slices_are_replayed_until_they_are_corrected_again(
     assert [s.replay for s in session.snapshot().slices] == [False, False, True]
 
 
+def test_what_was_accepted_since_the_snapshot_is_known(opened: tuple[Session, Case]) -> None:
+    session, case = opened
+    case.accept_slice(0)
+    assert session.accepted_meanwhile()
+    session.snapshot()
+    assert not session.accepted_meanwhile()
+    stroke(case, 1, 5, 9)
+    assert not session.accepted_meanwhile()
+    case.accept_slice(1)
+    assert session.accepted_meanwhile()
+    session.snapshot()
+    session.mark_learned()
+    assert not session.accepted_meanwhile()
+
+
 def test_undoing_an_acceptance_makes_the_slice_neither_fresh_nor_part_of_a_snapshot() -> None:
     session = Session(numbered_classes(["a"]))
     case = session.open(noise_scan(0, SHAPE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -166,6 +167,27 @@ def test_float16_is_scaled_and_a_gradient_beyond_it_is_no_fault(
     assert events[-1] == Finished(FinishReason.COMPLETED, 8)
     assert scaler.get_scale() < 1e30
     assert all(bool(torch.isfinite(p).all()) for p in run.network.parameters())
+
+
+def test_memory_that_runs_out_within_a_scaled_update_does_not_end_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(device, "half_type", lambda place: torch.float16)
+    run = learner(replace(CONFIG, iterations=3, mixed_precision=True))
+    clip = torch.nn.utils.clip_grad_norm_
+    times = iter(range(100))
+
+    def short_once(*arguments: Any, **others: Any) -> torch.Tensor:
+        if next(times) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return clip(*arguments, **others)
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", short_once)
+    scale = run._step._scaler.get_scale()
+    events: list[Event] = list(run.run())
+    assert events[-1] == Finished(FinishReason.COMPLETED, 3)
+    assert [event.step for event in events if isinstance(event, Stepped)] == [1, 2, 3]
+    assert run._step._scaler.get_scale() == scale
 
 
 def test_weights_that_grow_beyond_measure_are_told() -> None:

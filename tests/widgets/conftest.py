@@ -73,6 +73,9 @@ class StandIn:
     def open_scan(self, key: str, volume: Volume) -> None:
         self.scans[key] = volume
 
+    def forget_scans(self) -> None:
+        self.scans.clear()
+
     def propose(self, key: str, slices: list[int]) -> int:
         number = next(self._numbers)
         self.asked.append((number, key, tuple(slices)))

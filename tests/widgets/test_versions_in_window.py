@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from napari_crii.checkpoint_info import read_checkpoint_info
-from napari_crii.engine.messages import (
-    LearningFinished,
-)
+from napari_crii.engine.messages import FellBack, LearningFinished
+from napari_crii.errors import ProjectError
+from napari_crii.session.project import Project
 from tests.widgets.conftest import CLASSES, save_small
 from tests.widgets.panels import accept, answer, in_use, panel, seen
 from tests.widgets.projects import enter, open_scan, restored
@@ -173,3 +173,85 @@ def test_a_project_goes_on_with_the_weights_that_were_gone_back_to(
     assert [one.digest for one in known.entries] == [first, second]
     assert all(str(one.path).startswith(str(folder)) for one in known.entries)
     assert engine.last.checkpoints[-1] == known.entries[0].path
+
+
+def test_what_is_learnt_when_another_network_is_taken_is_discarded(
+    window, engine, trainer, weights, tmp_path
+):
+    accept(window, 2)
+    window.click(panel(window).learn)
+    other = save_small(tmp_path / "other.safetensors", seed=5)
+    window.controller.network.use(other)
+    assert trainer.last.heard == ["stop"]
+    late = save_small(tmp_path / "late.safetensors", seed=99)
+    trainer.last.say(LearningFinished("completed", str(late), ""))
+    window.until(lambda: not window.controller.state.learning.running)
+    assert engine.last.checkpoints[-1] == other
+    # The same once more changes nothing.
+    window.click(panel(window).learn)
+    window.controller.network.use(other)
+    assert trainer.last.heard == []
+
+
+def test_what_is_learnt_in_one_project_never_comes_into_the_next(
+    open_window, engine, trainer, folder, scan, weights, tmp_path
+):
+    Project.create(tmp_path / "next", "next", CLASSES)
+    window = open_window()
+    enter(window, folder)
+    open_scan(window, scan)
+    window.assistant.enter(scan.name.split(".")[0], weights, CLASSES)
+    window.begin()
+    window.propose(engine.last)
+    accept(window, 1)
+    window.click(panel(window).learn)
+    late = save_small(tmp_path / "late.safetensors", seed=9)
+    with Project.open(tmp_path / "next", "ana") as project:
+        project.set("reader", "ana")
+    enter(window, tmp_path / "next")
+    assert trainer.last.heard == ["stop"]
+    trainer.last.say(LearningFinished("completed", str(late), ""))
+    window.until(lambda: not window.controller.state.learning.running)
+    window.end()
+    for one in (folder, tmp_path / "next"):
+        with Project.open(one, read_only=True) as project:
+            assert not [w for w in project.weights.all if w.slices]
+
+
+def test_weights_that_end_the_engine_again_and_again_are_told_and_no_longer_in_use(
+    window, engine, weights, publish
+):
+    deadly = publish(1)
+    window.show(4)
+    window.controller.network.propose(whole_volume=True)
+    engine.last.receive(FellBack(deadly.name, str(weights)))
+    sentence = f"Problem: {deadly.name} ended the network's process twice: "
+    window.until(lambda: window.status.startswith(sentence))
+    window.until(lambda: in_use(window) == read_checkpoint_info(weights).digest)
+    assert window.controller.network.checkpoint == weights
+    # What was asked for goes on.
+    answer(window, engine, "earlier")
+    assert window.case.proposals.checkpoint(4) == "earlier"
+
+
+def test_weights_that_could_not_be_kept_taught_nothing(
+    open_window, engine, trainer, folder, scan, weights, tmp_path, monkeypatch
+):
+    window = open_window()
+    enter(window, folder)
+    open_scan(window, scan)
+    window.assistant.enter(scan.name.split(".")[0], weights, CLASSES)
+    window.begin()
+    window.propose(engine.last)
+    accept(window, 1)
+    window.click(panel(window).learn)
+
+    def full(*_):
+        raise ProjectError("no room on the disk")
+
+    monkeypatch.setattr("napari_crii.widgets.sitting._keep_weights", full)
+    path = save_small(tmp_path / "new.safetensors", seed=7)
+    trainer.last.say(LearningFinished("completed", str(path), ""))
+    window.until(lambda: "No room on the disk" in window.status)
+    assert window.case.notes.learned == set()
+    assert panel(window).learn.isEnabled()

@@ -39,6 +39,17 @@ def test_a_second_reading_gets_no_weights_of_the_first(
         assert found == project.weights.all[expected].path
 
 
+@pytest.mark.parametrize(("reading", "expected"), [(1, [0, 1]), (2, [0])])
+def test_a_second_reading_has_no_way_back_to_weights_of_the_first(
+    folder: Path, reading: int, expected: list[int]
+) -> None:
+    from napari_crii.widgets.weights import weights_of
+
+    with Project.open(folder, reading=reading) as project:
+        known = [one.digest for one in project.weights.all]
+        assert [known.index(one.digest) for one in weights_of(project)] == expected
+
+
 def test_without_such_weights_those_chosen_stay_unless_they_learnt_here(folder: Path) -> None:
     from napari_crii.widgets.weights import weights_to_open_with
 
