@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from napari_crii.classes import LabelClass
 from napari_crii.session.case import Case
@@ -10,7 +10,7 @@ from napari_crii.session.correction import SliceStatus
 from napari_crii.session.events import CaseEvent, Stood
 from napari_crii.session.teaching import UNLABELLED_SLICES, labelled_slice, unlabelled_slices
 from napari_crii.session.weights import WeightsList
-from napari_crii.snapshot import Snapshot
+from napari_crii.snapshot import LabelledSlice, Snapshot
 from napari_crii.volume import Volume
 
 
@@ -78,7 +78,12 @@ class Session:
         case.listen(hear)
         return case
 
-    def snapshot(self, neighbours: int = 0, unlabelled: int = UNLABELLED_SLICES) -> Snapshot:
+    def snapshot(
+        self,
+        neighbours: int = 0,
+        unlabelled: int = UNLABELLED_SLICES,
+        earlier: Iterable[LabelledSlice] = (),
+    ) -> Snapshot:
         """Freeze what humans said, for the trainer.
 
         Parameters
@@ -88,19 +93,27 @@ class Session:
         unlabelled
             At most how many slices are added of which nobody has said anything, nearest to the
             corrected ones first, of cases that are not judged by.
+        earlier
+            Slices of cases that are not open, as of `EarlierWork`.
         """
         self._frozen = {key: set() for key in self.cases}
         for key, number in self._accepted():
             self._frozen[key].add(number)
-        return Snapshot(
-            tuple(
-                labelled_slice(case, index, neighbours, patient=case.patient or key)
-                for key, case in self.cases.items()
-                for index in case.slices_with(SliceStatus.EDITED, SliceStatus.ACCEPTED)
-                if case.human.provenance[index].any()
-            ),
-            unlabelled_slices(self.cases, neighbours, unlabelled),
+        labelled = (
+            labelled_slice(
+                case.volume,
+                case.work,
+                index,
+                neighbours,
+                case.patient or key,
+                validation=case.validation,
+            )
+            for key, case in self.cases.items()
+            for index in case.slices_with(SliceStatus.EDITED, SliceStatus.ACCEPTED)
+            if case.human.provenance[index].any()
         )
+        others = unlabelled_slices(self.cases, neighbours, unlabelled)
+        return Snapshot((*labelled, *earlier), others)
 
     def fresh_slices(self) -> int:
         """Return the number of accepted slices that no training has seen."""

@@ -11,8 +11,9 @@ from scipy import ndimage
 
 from napari_crii.session.case import Case
 from napari_crii.session.correction import Provenance, SliceStatus
+from napari_crii.session.reading import Reading
 from napari_crii.snapshot import LabelledSlice, UnlabelledSlice
-from napari_crii.volume import neighbourhood
+from napari_crii.volume import Volume, neighbourhood
 
 GUARD_RING = 3
 # What a snapshot holds beside what humans said.
@@ -20,29 +21,33 @@ UNLABELLED_SLICES = 64
 _UNLABELLED_BYTES = 32 << 20
 
 
-def labelled_slice(case: Case, index: int, neighbours: int, patient: str) -> LabelledSlice:
-    """Return slice `index` of a case as the trainer learns from it, as it stands now.
+def labelled_slice(
+    volume: Volume, work: Reading, index: int, neighbours: int, patient: str, *, validation: bool
+) -> LabelledSlice:
+    """Return a slice of a case as the trainer learns from it, as it stands now.
 
     Parameters
     ----------
-    case
-        Under work.
+    volume, work
+        The scan of the case, and what a reader said about it.
     index
         Of the slice.
     neighbours
         Slices on either side that the network reads as further channels.
     patient
         Whose scan it is, as a pseudonym.
+    validation
+        Whether the network is judged by this case and never learns from it.
     """
     return LabelledSlice(
-        image=neighbourhood(case.volume, index, neighbours),
-        labels=case.human.labels[index].copy(),
-        weights=training_weights(case.human.provenance[index]),
-        stats=case.volume.intensity,
-        pixel_spacing=case.volume.pixel_spacing,
+        image=neighbourhood(volume, index, neighbours),
+        labels=work.human.labels[index].copy(),
+        weights=training_weights(work.human.provenance[index]),
+        stats=volume.intensity,
+        pixel_spacing=volume.pixel_spacing,
         patient=patient,
-        replay=case.last_number_on(index) in case.notes.learned,
-        validation=case.validation,
+        replay=work.history.last_number_on(index) in work.notes.learned,
+        validation=validation,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from napari_crii.engine.messages import (
 from napari_crii.engine.protocol import mismatch
 from napari_crii.session import Session
 from napari_crii.session.weights import PublishedWeights
+from napari_crii.snapshot import LabelledSlice
 from napari_crii.widgets.background import Mailbox, once
 from napari_crii.widgets.curve import LearningCurve
 from napari_crii.widgets.learning_run import LearningRun
@@ -133,10 +134,19 @@ class Learning(QObject):
         """Where the run at work, or the last one, was computed."""
         return self._run.place
 
-    def start(self, session: Session, plan: LearningPlan, folder: Path) -> None:
-        """Learn from what humans said so far, in a child process of lowest priority."""
+    def start(
+        self,
+        session: Session,
+        plan: LearningPlan,
+        folder: Path,
+        earlier: Sequence[LabelledSlice] = (),
+    ) -> None:
+        """Learn from what humans said so far, in a child process of lowest priority.
+
+        `earlier` are slices of cases that are not open.
+        """
         # A tick learns from what a human said; other slices would only take room on the disk.
-        snapshot = session.snapshot(neighbours_of(plan.checkpoint), unlabelled=0)
+        snapshot = session.snapshot(neighbours_of(plan.checkpoint), 0, earlier)
         self._session = session
         self._number += 1
         number, post = self._number, self._mailbox.post

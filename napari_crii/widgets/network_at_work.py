@@ -16,16 +16,24 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_crii.checkpoint_info import read_checkpoint_info
 from napari_crii.errors import CriiError
 from napari_crii.session import Case, Proposal, Session
+from napari_crii.session.earlier_work import EarlierWork
 from napari_crii.session.project import Project
 from napari_crii.session.weights import PublishedWeights
 from napari_crii.widgets.background import once
 from napari_crii.widgets.case_view import CaseView
-from napari_crii.widgets.learning import TOLD_MS, Learning, LearningPlan, Listeners
+from napari_crii.widgets.learning import (
+    TOLD_MS,
+    Learning,
+    LearningPlan,
+    Listeners,
+    neighbours_of,
+)
 from napari_crii.widgets.learning_words import LearningMode, offer_in_words
 from napari_crii.widgets.proposing import Answers, Proposing
 from napari_crii.widgets.report import report
 from napari_crii.widgets.report_words import Remark
 from napari_crii.widgets.review import to_propose
+from napari_crii.widgets.sentences import reason_of
 from napari_crii.widgets.sitting import Sitting
 from napari_crii.widgets.state import LearningView
 from napari_crii.widgets.weights import Weights
@@ -88,7 +96,8 @@ class NetworkAtWork(QObject):
         self.checkpoint: Path | None = None
         self._problem: Remark | None = None
         self._counted: tuple[object, int] = (None, 0)
-        self._keeping = False
+        self._busy = False
+        self._earlier: EarlierWork | None = None
         self.weights = Weights(sitting, audience.changed)
         listeners = Listeners(
             audience.changed, self._on_published, self._on_gave_up, self._note_problem
@@ -136,6 +145,7 @@ class NetworkAtWork(QObject):
         What is being learnt belongs to the work before, and is discarded.
         """
         self.learning.stop()
+        self._earlier = None if project is None else EarlierWork(project)
         self.proposing.forget_scans()
         checkpoint, self.checkpoint = self.checkpoint, None
         self.weights.enter(project)
@@ -203,15 +213,39 @@ class NetworkAtWork(QObject):
             self.proposing.ask(shown.case.volume, stale)
 
     def learn(self, plan: LearningPlan | None = None) -> None:
-        """Start a fine-tuning tick, unless one is at work or nothing is new."""
+        """Start a fine-tuning tick, unless one is at work or nothing is new.
+
+        In a project what was corrected in earlier sittings is read first, once.
+        """
         session = self._sitting.learnable()
-        if session is None or self._keeping or self.learning.running:
+        if session is None or self._busy or self.learning.running:
             return
         chosen = plan or LearningPlan(self.checkpoint)
         try:
-            self.learning.start(session, chosen, self.proposing.folder)
+            neighbours = neighbours_of(chosen.checkpoint)
         except CriiError as error:
             self._on_problem(str(error))
+            return
+        earlier = self._earlier
+        if earlier is None or earlier.is_read(neighbours):
+            slices = () if earlier is None else earlier.slices()
+            self.learning.start(session, chosen, self.proposing.folder, slices)
+            return
+
+        def read(_: object) -> None:
+            self._busy = False
+            # Meanwhile another project may have been opened, or the slices been taken back.
+            if earlier is self._earlier:
+                self.learn(plan)
+            self._audience.changed()
+
+        def failed(error: BaseException) -> None:
+            self._note_problem(f"What was corrected earlier teaches nothing: {reason_of(error)}")
+            read(None)
+
+        self._busy = True
+        self._audience.say("Reading what was corrected earlier.")
+        self._sitting.run(lambda: earlier.read(neighbours), read, failed)
 
     def learn_by_itself(self) -> None:
         """Start a fine-tuning tick if that is wanted without being asked for."""
@@ -251,7 +285,7 @@ class NetworkAtWork(QObject):
         """Return how many accepted slices can be learnt from and were not."""
         session = self._sitting.teaching
         # What new weights have learnt is not new, although they are still being kept.
-        if session is None or self._keeping:
+        if session is None or self._busy:
             return 0
         # Counting walks over all corrections, and the dock asks at each slice that is shown.
         stand = (session, [_stand(case) for case in session.cases.values()])
@@ -282,14 +316,14 @@ class NetworkAtWork(QObject):
         assert new.path is not None
 
         def done(kept: bool) -> None:
-            self._keeping = False
+            self._busy = False
             # Not before: of weights that are lost nothing was learnt.
             if kept:
                 mark_learned()
                 self.learn_by_itself()
             self._audience.changed()
 
-        self._keeping = True
+        self._busy = True
         self._sitting.keep_weights(new, done)
         self.checkpoint = new.path
         self.proposing.use_checkpoint(new.path)

@@ -136,6 +136,18 @@ def test_a_case_that_is_shown_again_is_proposed_anew_where_older_weights_had(
     assert len(engine.last.asked) == asked + 3
 
 
+def test_patients_of_earlier_sittings_judge_what_is_learnt_today(window, engine, trainer):
+    click(window, "heart-1")
+    window.propose(engine.last)
+    accept(window, 1, 2)
+    window.click(panel(window).learn)
+    window.until(lambda: trainer.made)
+    (judging,) = trainer.last.snapshot.validation
+    assert (judging.labels == 2).sum() == 16
+    assert len(trainer.last.snapshot.training) == 2
+    assert list(window.controller.session.cases) == [window.case.volume.digest]
+
+
 def test_a_flag_is_told_first_and_taken_off_again(window, monkeypatch):
     click(window, "heart-2")
     window.show(SLICE)
