@@ -11,11 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from napari_crii.engine.messages import Alive, Message
+from napari_crii.engine.messages import Alive, Failed, Message, UseCheckpoint
 from napari_crii.engine.wire import Wire
 
 GRACE_SECONDS = 3.0
 BEAT_SECONDS = 1.0
+_LOST = "a file could not be kept on the machine that computes; its disk may be full"
 
 
 class Channel:
@@ -43,7 +44,7 @@ class Channel:
         self._output: BinaryIO = os.fdopen(outgoing, "wb")
         self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._sending = threading.Lock()
-        self._wire = Wire(files)
+        self._wire = Wire(files, self._on_lost)
         self._leave = leave
         reader = threading.Thread(target=self._read, args=(incoming,), name="inbox", daemon=True)
         reader.start()
@@ -52,6 +53,11 @@ class Channel:
         """Send a message; silently lost when the window has gone."""
         with self._sending, contextlib.suppress(OSError):
             self._wire.write(self._output, message)
+
+    def _on_lost(self, message: Message) -> None:
+        """Say that something asked for cannot be done; else the window would wait for it."""
+        number = message.number if isinstance(message, UseCheckpoint) else 0
+        self.send(Failed(_LOST, checkpoint=number))
 
     def receive(self, wait: bool) -> Message | None:
         """Return the next message.

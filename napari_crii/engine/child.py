@@ -22,6 +22,7 @@ CLOSE_SECONDS = 5.0
 STARTING_SECONDS = 300
 SILENT_SECONDS = 20
 _TICK_SECONDS = 1.0
+_LOST = "a file that the network sent could not be kept here; the disk may be full"
 
 Receiver = Callable[[Message], None]
 Job = Callable[[], Message | None]
@@ -63,7 +64,7 @@ class Child:
         files: Path | None = None,
         silent: int = SILENT_SECONDS,
     ) -> None:
-        self._wire = Wire()
+        self._wire = Wire(lost=lambda message: receive(Failed(_LOST)))
         self._command = command
         self.let_files_arrive(files)
         self._lifetime = _Lifetime(command, receive, self._wire, silent)

@@ -48,10 +48,18 @@ class Wire:
     ----------
     files
         The folder in which files arrive; None where both ends see the same files.
+
+    Parameters
+    ----------
+    lost
+        Called with each message that is dropped, because its files did not arrive.
     """
 
-    def __init__(self, files: Path | None = None) -> None:
+    def __init__(
+        self, files: Path | None = None, lost: Callable[[Message], None] = lambda message: None
+    ) -> None:
         self.files = files
+        self._lost = lost
 
     def write(
         self, stream: IO[bytes], message: Message, stopped: Callable[[], bool] = lambda: False
@@ -116,6 +124,7 @@ class Wire:
         # A path of the other end's choosing must never be read, nor deleted, here.
         if set(named.values()) != set(arrived):
             _log.warning("a message was dropped: its files did not come with it")
+            self._lost(message)
             return None
         here = {field: str(arrived[name]) for field, name in named.items()}
         return _renamed(message, here, str(self.files))

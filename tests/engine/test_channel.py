@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from napari_crii.engine.codec import decode, encode
-from napari_crii.engine.messages import Cancel, Failed, Ready
+from napari_crii.engine.messages import Cancel, Failed, Ready, UseCheckpoint
+from napari_crii.engine.wire import Wire
 
 pytestmark = pytest.mark.alone
 
@@ -94,3 +97,23 @@ os._exit(7)
         process.stdout.close()
         process.stdin.close()
         assert process.wait(timeout=30) == 7
+
+
+def test_a_file_for_which_there_is_no_room_is_said(tmp_path: Path) -> None:
+    (tmp_path / "w.safetensors").write_bytes(b"weights")
+    (tmp_path / "there" / "w.safetensors" / "in the way").mkdir(parents=True)
+    sent = io.BytesIO()
+    Wire(tmp_path).write(sent, UseCheckpoint(str(tmp_path / "w.safetensors"), 7))
+    program = f"""
+from pathlib import Path
+channel = Channel(Path({str(tmp_path / "there")!r}))
+while (message := channel.receive(wait=True)) is not None:
+    channel.send(Failed(type(message).__name__))
+"""
+    setup = SETUP.replace("channel = Channel()\n", "")
+    command = [sys.executable, "-c", setup + program]
+    done = subprocess.run(command, input=sent.getvalue(), capture_output=True, timeout=60)
+    (said,) = [decode(line) for line in done.stdout.splitlines(keepends=True)]
+    assert isinstance(said, Failed)
+    assert "could not be kept on the machine that computes" in said.message
+    assert said.checkpoint == 7

@@ -154,5 +154,8 @@ def test_a_file_that_cannot_be_kept_costs_its_message_only(tmp_path: Path, there
     (there / "a").mkdir()
     (there / "a" / "in the way").touch()
     (tmp_path / "a").write_bytes(b'{"kind": "Cancel"}\n' * 3)
-    stream = sent(UseCheckpoint(str(tmp_path / "a")), tmp_path)
-    assert received(stream + encode(Cancel()), there) == [Cancel()]
+    stream = sent(UseCheckpoint(str(tmp_path / "a"), 7), tmp_path)
+    lost: list[Message] = []
+    messages = Wire(there, lost.append).read(io.BytesIO(stream + encode(Cancel())))
+    assert list(messages) == [Cancel()]
+    assert lost == [UseCheckpoint("a", 7)]
