@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,9 +39,17 @@ class Judge:
     classes: int
     device: torch.device
 
-    def scores(self, network: Segmenter) -> list[float]:
-        """Return, for each slice, the mean Dice of the foreground classes where a human vouches."""
-        return [self._dice(network, item) for item in self.slices]
+    def scores(self, network: Segmenter, stop: Callable[[], bool] = lambda: False) -> list[float]:
+        """Return, for each slice, the mean Dice of the foreground classes where a human vouches.
+
+        None at all once `stop` says so; it is asked before each slice.
+        """
+        found = []
+        for item in self.slices:
+            if stop():
+                return []
+            found.append(self._dice(network, item))
+        return found
 
     def steps(self, total: int) -> frozenset[int]:
         """Return after which of `total` steps the weights are judged on the way."""

@@ -121,23 +121,30 @@ class _Tick:
     def run(
         self, stop: Callable[[], bool], wanted: Callable[[], bool]
     ) -> Iterator[Event | TickResult]:
-        before = self._judge.scores(self._learner.average)
+        before = self._judge.scores(self._learner.average, stop)
         if before:
             yield self._checked(0, before)
         due = self._judge.steps(self._iterations)
         for event in self._learner.run(stop, wanted):
             yield event
-            if isinstance(event, Stepped) and event.step in due:
-                yield self._checked(event.step, self._judge.scores(self._learner.average))
-            if isinstance(event, Finished):
-                yield from self._ended(event, before)
+            match event:
+                case Stepped(step) if step in due:
+                    scores = self._judge.scores(self._learner.average, stop)
+                    yield from [self._checked(step, scores)] if scores else []
+                case Finished():
+                    yield from self._ended(event, before, stop)
 
-    def _ended(self, end: Finished, before: list[float]) -> Iterator[Event | TickResult]:
+    def _ended(
+        self, end: Finished, before: list[float], stop: Callable[[], bool]
+    ) -> Iterator[Event | TickResult]:
         if end.reason is not FinishReason.COMPLETED:
             words = f"Learning failed: {end.message}." if end.message else ""
             yield TickResult(end.reason, None, words, check_slices=len(before))
             return
-        after = self._judge.scores(self._network)
+        after = self._judge.scores(self._network, stop)
+        if len(after) != len(before):
+            yield TickResult(FinishReason.STOPPED, None, "", check_slices=len(before))
+            return
         if after:
             yield self._checked(end.steps, after)
         yield _judged(self._tuned(), before, after)

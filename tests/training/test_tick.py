@@ -103,6 +103,32 @@ def test_a_stopped_tick_publishes_nothing(rng: np.random.Generator) -> None:
     assert events[-1].checkpoint is None
 
 
+def test_a_tick_stops_wherever_it_is_told_to_also_while_it_judges(
+    rng: np.random.Generator,
+) -> None:
+    checks = tuple(frozen(disc_slice(rng), validation=True) for _ in range(3))
+    snapshot = Snapshot((frozen(disc_slice(rng)), *checks))
+    asked: list[int] = []
+
+    def reason(most: float) -> str:
+        asked.clear()
+
+        def stop() -> bool:
+            asked.append(1)
+            return len(asked) > most
+
+        (*_, result) = run_tick(small_checkpoint(), snapshot, BRIEF, stop)
+        assert isinstance(result, TickResult)
+        assert (result.checkpoint is None) == (result.reason != FinishReason.COMPLETED)
+        return result.reason
+
+    assert reason(np.inf) == FinishReason.COMPLETED
+    times = len(asked)
+    # Before each of three slices, before and after at least.
+    assert times >= 6 + BRIEF.iterations
+    assert [reason(most) for most in range(times)] == [FinishReason.STOPPED] * times
+
+
 @pytest.mark.parametrize("count", [0, 2])
 def test_below_three_check_slices_it_publishes_and_says_that_they_are_too_few(
     count: int, rng: np.random.Generator
@@ -179,7 +205,7 @@ def test_unlabelled_slices_alone_are_nothing_to_learn_from(rng: np.random.Genera
 def test_memory_that_runs_out_while_judging_fails_in_words(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def short(self: Judge, network: object) -> list[float]:
+    def short(self: Judge, network: object, stop: object) -> list[float]:
         raise MemoryError
 
     monkeypatch.setattr(Judge, "scores", short)
