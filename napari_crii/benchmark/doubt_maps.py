@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,9 +29,12 @@ _DROPOUT_PASSES = 8
 MEMBERS = 3
 _NOISE = 0.1
 
+# Three passes: as it is, and moved along both axes by what the strides of no layer divide.
+SHIFTS = (0, 3, -3)
+
 SCORES = (
-    "entropy", "max_probability", "edge_distance", "branches_raw", "J", "I", "U", "mc_dropout",
-    "tta", "ensemble",
+    "entropy", "max_probability", "edge_distance", "branches_raw", "J", "I", "U", "shifts",
+    "mc_dropout", "tta", "ensemble",
 )  # fmt: skip
 CASE_SCORES = ("pairwise_dice", "branch_dice", "entropy_inside", "entropy_mean")
 
@@ -39,7 +43,9 @@ def passes_of(score: str, mirror_axes: tuple[int, ...] = (0, 1)) -> int:
     """Return how many passes through a network a score takes, of pixels or of whole slices."""
     views = len(mirrored_views(mirror_axes))
     several = {"I": views, "U": views, "pairwise_dice": views, "tta": 2 * views}
-    return {**several, "mc_dropout": _DROPOUT_PASSES, "ensemble": MEMBERS}.get(score, 1)
+    others = {"mc_dropout": _DROPOUT_PASSES, "ensemble": MEMBERS}
+    moved = len(SHIFTS) if score.endswith("shifts") else 1
+    return {**several, **others}.get(score, moved)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +58,8 @@ class Doubt:
         (H, W) proposed classes: the refined branch, one view.
     maps
         Score name to (H, W), higher is more doubtful.
-    features
-        (H, W, F) from one pass, for the calibrator.
+    features, shifted
+        (H, W, F) for the calibrator: from one pass, and from those of a shifted image.
     cases
         Score name to one number for the slice.
     """
@@ -61,6 +67,7 @@ class Doubt:
     labels: NDArray[np.integer]
     maps: Maps
     features: NDArray[np.float32]
+    shifted: NDArray[np.float32]
     cases: dict[str, float]
 
 
@@ -77,6 +84,7 @@ def doubt_about(
     network, views = networks[0], mirrored_views(mirror_axes)
     coarse, refined = _views(network, image, views)
     one_coarse, one = coarse[:1], refined[0]
+    shifted = _shifted_views(network, image)
     several = disagreement(coarse, refined)
     labels = one.argmax(axis=0)
     maps: Maps = {
@@ -88,11 +96,11 @@ def doubt_about(
         "J": branch_divergence(one_coarse[0], one),
         "I": mutual_information(coarse, refined),
         "U": several.score,
+        "shifts": entropy(shifted[1].mean(axis=0)),
         "mc_dropout": entropy(_dropout_mean(network, image)),
         "tta": entropy(_noisy_mean(network, image, refined, views, chance)),
         "ensemble": entropy(np.mean([_refined(n, image) for n in networks], axis=0)),
     }
-    grey = image.mean(dim=0).numpy()
     inside = labels > 0
     cases = {
         "pairwise_dice": pairwise_doubt(coarse, refined) or 0.0,
@@ -100,18 +108,36 @@ def doubt_about(
         "entropy_inside": float(maps["entropy"][inside].mean()) if inside.any() else 1.0,
         "entropy_mean": float(maps["entropy"].mean()),
     }
-    return Doubt(labels, maps, doubt_features(one_coarse, refined[:1], grey), cases)
+    features = doubt_features(one_coarse, refined[:1])
+    return Doubt(labels, maps, features, doubt_features(*shifted), cases)
 
 
 def _views(
     network: CRIINet, image: Tensor, views: Sequence[tuple[int, ...]]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return both branches' probabilities (V, K, H, W), every view laid back."""
-    batch = torch.stack([mirror(image, view) for view in views])
+    return _answers(network, [mirror(image, view) for view in views], views, mirror)
+
+
+def _shifted_views(
+    network: CRIINet, image: Tensor
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the same of the image and of shifted ones; what leaves on one side comes back."""
+    images = [_shift(image, by) for by in SHIFTS]
+    return _answers(network, images, [-by for by in SHIFTS], _shift)
+
+
+def _shift(image: Tensor, by: int) -> Tensor:
+    return image.roll((by, by), (-2, -1))
+
+
+def _answers(
+    network: CRIINet, images: Sequence[Tensor], ways: Sequence[Any], back: Callable[..., Tensor]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     with torch.inference_mode():
-        logits = network(batch)
+        logits = network(torch.stack([*images]))
     coarse, refined = (
-        np.stack([mirror(p, v).numpy() for p, v in zip(branch.softmax(1), views, strict=True)])
+        np.stack([back(p, way).numpy() for p, way in zip(branch.softmax(1), ways, strict=True)])
         for branch in logits
     )
     return coarse, refined

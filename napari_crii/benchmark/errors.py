@@ -33,7 +33,7 @@ from napari_crii.benchmark.methods import METHODS
 from napari_crii.benchmark.runs import Run, group_kept_or_made, read_runs
 from napari_crii.benchmark.ssl import Comparison, build_learner, load_material
 from napari_crii.calibration import Calibrator, PrequentialStore
-from napari_crii.doubt_features import FEATURES
+from napari_crii.doubt_features import USED
 from napari_crii.edges import edge_distance
 from napari_crii.errors import TrainingError
 from napari_crii.metrics import dice
@@ -56,12 +56,12 @@ Judged = tuple[TrainingSlice, Doubt, NDArray[np.bool_]]
 
 
 class _Fitted(NamedTuple):
-    """A calibrator, what it is called, how many slices taught it, which features it reads."""
+    """A calibrator, what it is called, how many slices taught it, what it reads."""
 
     name: str
     corrected: int
     calibrator: Calibrator
-    columns: tuple[int, ...]
+    read: Callable[[Doubt], NDArray[np.float32]]
 
 
 def compare_scores(
@@ -141,9 +141,10 @@ def judge(
         ``captured1``, ``5``, ``10``, ``25``, the part of all errors in so many percent of the
         pixels, and ``captured_patches``, in ten patches of 16 pixels a patient, mean over
         patients. ``expected_error`` is calibrated on ``corrected`` slices of the pool, up to eight;
-        ``expected_error_after_1``, 2, 4 on fewer; ``expected_error_without_J`` without the
-        divergence of the outputs. In region ``case`` scores of whole slices stand: ``aurc`` and
-        ``spearman``, the rank correlation with the true Dice. None: it cannot be said.
+        ``expected_error_after_1``, 2, 4 on fewer; ``expected_error_with_J`` with the divergence
+        of the outputs besides; ``expected_error_shifts`` from three passes, as ``shifts``. In
+        region ``case`` scores of whole slices stand: ``aurc`` and ``spearman``, the rank
+        correlation with the true Dice. None: it cannot be said.
     """
     rng, noise = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     order = rng.permutation(len(pool))[: _POOL_SLICES + CORRECTED[-1]]
@@ -189,20 +190,24 @@ def _judged(
 
 def _calibrators(corrected: Sequence[Judged], rng: np.random.Generator) -> list[_Fitted]:
     """Return the calibrators that these corrected slices allow for."""
-    everything = list(range(len(FEATURES)))
-    without = [i for i in everything if FEATURES[i] != "branches"]
+    used = len(USED)
+    read: dict[str, Callable[[Doubt], NDArray[np.float32]]] = {
+        "": lambda doubt: doubt.features[..., :used],
+        "_with_J": lambda doubt: doubt.features,
+        "_shifts": lambda doubt: doubt.shifted[..., :used],
+    }
     counts = [count for count in CORRECTED if count <= len(corrected)]
     found = []
-    for columns, suffix in ((everything, ""), (without, "_without_J")):
+    for suffix, reading in read.items():
         store = PrequentialStore()
         for _, doubt, wrong in corrected:
-            store.add(doubt.features[..., columns], wrong, rng)
+            store.add(reading(doubt), wrong, rng)
         for count in counts if not suffix else counts[-1:]:
             fitted = store.fit(count)
             fewer = f"_after_{count}" if count < counts[-1] else ""
             if fitted is not None:
                 name = f"expected_error{fewer}{suffix}"
-                found.append(_Fitted(name, count, fitted, tuple(columns)))
+                found.append(_Fitted(name, count, fitted, reading))
     return found
 
 
@@ -211,8 +216,8 @@ def pixel_lines(judged: Sequence[Judged], calibrators: Sequence[_Fitted]) -> lis
     scores = {name: [d.maps[name] for _, d, _ in judged] for name in SCORES}
     corrected = {}
     for fitted in calibrators:
-        features = [d.features[..., fitted.columns] for _, d, _ in judged]
-        scores[fitted.name] = [fitted.calibrator.probability(f) for f in features]
+        probability, read = fitted.calibrator.probability, fitted.read
+        scores[fitted.name] = [probability(read(d)) for _, d, _ in judged]
         corrected[fitted.name] = fitted.corrected
     found = []
     for region, where in _regions(judged).items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 from PIL import Image
 
 from napari_crii.benchmark import errors
-from napari_crii.benchmark.doubt_maps import SCORES, doubt_about, passes_of
+from napari_crii.benchmark.doubt_maps import SCORES, _shifted_views, doubt_about, passes_of
 from napari_crii.benchmark.errors import (
     CASE,
     CORRECTED,
@@ -26,6 +27,7 @@ from napari_crii.benchmark.errors import (
 from napari_crii.benchmark.errors_report import errors_table
 from napari_crii.benchmark.runs import read_runs
 from napari_crii.doubt_features import FEATURES
+from napari_crii.networks import CRIINet
 from tests.factories import disc_slice, small_network
 
 
@@ -47,8 +49,10 @@ def test_every_score_has_a_map_and_a_cost() -> None:
     doubt = doubt_about(networks(), slices(1)[0].image, torch.Generator())
     assert set(doubt.maps) == set(SCORES)
     assert all(m.shape == doubt.labels.shape == (40, 48) for m in doubt.maps.values())
-    assert doubt.features.shape == (40, 48, len(FEATURES))
+    assert doubt.features.shape == doubt.shifted.shape == (40, 48, len(FEATURES))
     assert np.isfinite(doubt.features).all()
+    assert np.isfinite(doubt.shifted).all()
+    assert not np.allclose(doubt.features, doubt.shifted)
     assert all(0 <= value <= 1 for value in doubt.cases.values())
 
 
@@ -88,6 +92,20 @@ def test_views_are_mirrored_only_where_the_network_knows_mirrored_slices() -> No
     assert [passes_of("tta", axes) for axes in ((), (1,), (0, 1))] == [2, 4, 8]
 
 
+def test_shifted_views_are_laid_back() -> None:
+    image = slices(1)[0].image[:1]
+
+    def pointwise(batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.cat([batch, -batch], dim=1), torch.cat([2 * batch, batch], dim=1)
+
+    coarse, refined = _shifted_views(cast("CRIINet", pointwise), image)
+    assert coarse.shape == refined.shape == (3, 2, 40, 48)
+    expected = [logits.softmax(1)[0].numpy() for logits in pointwise(image[None])]
+    for branch, alone in zip((coarse, refined), expected, strict=True):
+        np.testing.assert_array_equal(branch, np.stack([alone] * 3))
+    assert passes_of("shifts", ()) == passes_of("expected_error_shifts") == 3
+
+
 def test_all_sets_regions_and_calibrators_are_judged_and_repeat() -> None:
     found = judge(networks(), slices(3), slices(CORRECTED[-1] + 2, seed=1))
     assert found == judge(networks(), slices(3), slices(CORRECTED[-1] + 2, seed=1))
@@ -97,7 +115,8 @@ def test_all_sets_regions_and_calibrators_are_judged_and_repeat() -> None:
     assert {region for _, region, _ in lines} == {*REGIONS, CASE}
     fields = {"set", "region", "score", "passes", "corrected", *MEASURES}
     assert all(line.keys() == fields for line in found)
-    calibrated = {"expected_error": 8, "expected_error_without_J": 8}
+    calibrated = dict.fromkeys(["expected_error", "expected_error_with_J"], 8)
+    calibrated["expected_error_shifts"] = 8
     calibrated |= {f"expected_error_after_{count}": count for count in CORRECTED[:-1]}
     for part in ("test", "pool", "shifted"):
         for region in REGIONS:
@@ -105,7 +124,8 @@ def test_all_sets_regions_and_calibrators_are_judged_and_repeat() -> None:
             assert here == {*SCORES, *calibrated}
         for score, corrected in calibrated.items():
             line = lines[part, "whole", score]
-            assert (line["passes"], line["corrected"]) == (1, corrected)
+            passes = 3 if score.endswith("shifts") else 1
+            assert (line["passes"], line["corrected"]) == (passes, corrected)
             assert 0 <= line["ece"] <= 1
             shares = [line[f"captured{share}"] for share in (1, 5, 10, 25)]
             assert shares == sorted(shares)
