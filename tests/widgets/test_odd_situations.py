@@ -235,8 +235,13 @@ def test_other_classes_than_the_projects_are_refused(window):
 
 
 def test_weights_that_were_learnt_stay_in_the_project(window, open_window, folder, weights):
-    window.controller.network._on_published(PublishedWeights.of(weights))
-    window.until(lambda: window.controller.sitting.project.weights.all)
+    marked = []
+    window.controller.network._on_published(
+        PublishedWeights.of(weights), lambda: marked.append(True)
+    )
+    assert not marked
+    window.until(lambda: marked)
+    assert window.controller.sitting.project.weights.all
     window.end()
     again = open_window()
     enter(again, folder)
