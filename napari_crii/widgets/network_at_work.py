@@ -314,11 +314,13 @@ class NetworkAtWork(QObject):
     def _on_published(self, new: PublishedWeights, mark_learned: Callable[[], None]) -> None:
         """Use new weights, keep them in the project, and refresh what nobody touched."""
         assert new.path is not None
+        session = self._sitting.session
 
         def done(kept: bool) -> None:
             self._busy = False
-            # Not before: of weights that are lost nothing was learnt.
-            if kept:
+            # Not before: of weights that are lost nothing was learnt. Other work may be open
+            # by now.
+            if kept and session is self._sitting.session:
                 mark_learned()
                 self.learn_by_itself()
             self._audience.changed()

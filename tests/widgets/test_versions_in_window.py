@@ -255,3 +255,28 @@ def test_weights_that_could_not_be_kept_taught_nothing(
     window.until(lambda: "No room on the disk" in window.status)
     assert window.case.notes.learned == set()
     assert panel(window).learn.isEnabled()
+
+
+def test_weights_that_are_kept_when_other_work_is_open_already_mark_nothing(
+    open_window, engine, trainer, folder, scan, weights, tmp_path, monkeypatch
+):
+    window = open_window()
+    enter(window, folder)
+    open_scan(window, scan)
+    window.assistant.enter(scan.name.split(".")[0], weights, CLASSES)
+    window.begin()
+    window.propose(engine.last)
+    accept(window, 1)
+    window.click(panel(window).learn)
+    told = []
+    sitting = window.controller.sitting
+    path = save_small(tmp_path / "new.safetensors", seed=7)
+    with monkeypatch.context() as patched:
+        patched.setattr(sitting, "keep_weights", lambda one, done: told.append(done))
+        trainer.last.say(LearningFinished("completed", str(path), ""))
+        window.until(lambda: told)
+    case, made = window.case, len(trainer.made)
+    window.controller.use_project(None)
+    told[0](True)
+    assert case.notes.learned == set()
+    assert len(trainer.made) == made
