@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import shutil
 import threading
@@ -17,7 +16,6 @@ from napari_crii.engine.command import ENGINE, TRAINER, engine_command, trainer_
 from napari_crii.engine.messages import (
     Learn,
     Message,
-    OpenScan,
     PauseLearning,
     Propose,
     SliceProposed,
@@ -25,6 +23,7 @@ from napari_crii.engine.messages import (
 )
 from napari_crii.engine.private_folder import private_folder
 from napari_crii.engine.slice_maps import SliceMaps
+from napari_crii.engine.spool import Spool
 from napari_crii.engine.supervision import Process, Supervision
 from napari_crii.patches import Patch
 from napari_crii.session.proposals import Proposal
@@ -53,7 +52,7 @@ class EngineClient:
         self._engine = Supervision(lambda relay: begin(relay, folder), receive)
         self._requests = itertools.count(1)
         self._files = itertools.count()
-        self._spools: dict[str, _Spool] = {}
+        self._spools: dict[str, Spool] = {}
         self._forget = weakref.finalize(self, _let_go, self._engine, self._folder)
 
     @property
@@ -75,7 +74,7 @@ class EngineClient:
         spool = self._spools.get(key)
         if spool is None or not spool.is_of(volume):
             path = self.folder / f"{next(self._files)}.npy"
-            spool = self._spools[key] = _Spool(key, path, volume)
+            spool = self._spools[key] = Spool(key, path, volume)
         self._engine.open_scan(key, spool)
 
     def forget_scans(self) -> None:
@@ -128,60 +127,6 @@ def _start_engine(receive: Receiver, files: Path) -> Process:
 def _let_go(engine: Supervision, folder: Path) -> None:
     engine.close()
     shutil.rmtree(folder, ignore_errors=True)
-
-
-class _Spool:
-    """Hands a scan over as a memory-mapped file; does not hold the scan once it is written.
-
-    Attributes
-    ----------
-    failed
-        Whether it could not be written; the next question tries again.
-    """
-
-    def __init__(self, key: str, path: Path, volume: Volume) -> None:
-        self._message = OpenScan(key, str(path), volume.slice_spacing, volume.geometry.unit)
-        self._path = path
-        self._volume = weakref.ref(volume)
-        self._held: Volume | None = volume
-        self.failed = False
-
-    def is_of(self, volume: Volume) -> bool:
-        """Whether this is the scan that is handed over."""
-        return self._volume() is volume
-
-    def __call__(self) -> Message | None:
-        """Write the file, unless it is there, and return the message that names it."""
-        if not self._path.exists():
-            volume = self._volume()
-            if volume is None:
-                return None
-            self.failed = True
-            _save_whole(self._path, volume)
-            self.failed = False
-        self._held = None
-        return self._message
-
-    def remove(self) -> None:
-        """Remove the file."""
-        _remove(self._path)
-
-
-def _remove(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
-
-
-def _save_whole(path: Path, volume: Volume) -> None:
-    """Write voxels, slices first; the file appears whole or not at all."""
-    partial = path.with_name(f"{path.name}.{threading.get_ident()}")
-    try:
-        with partial.open("wb") as stream:
-            np.save(stream, volume.slices())
-        partial.replace(path)
-    except OSError:
-        _remove(partial)
-        raise
 
 
 class TrainerClient:

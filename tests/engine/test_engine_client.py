@@ -5,10 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import psutil
@@ -17,14 +15,12 @@ import pytest
 from napari_crii.checkpoint import Checkpoint
 from napari_crii.disagreement import disagreement
 from napari_crii.edges import edge_distance
-from napari_crii.engine.child import Job
 from napari_crii.engine.client import EngineClient, collect
 from napari_crii.engine.messages import (
     CheckpointInUse,
     Closed,
     Failed,
     Message,
-    OpenScan,
     ProposalFinished,
     Ready,
     SliceProposed,
@@ -216,70 +212,6 @@ def test_an_engine_ends_while_it_proposes_and_leaves_no_file(
     client.close()
     assert eventually(lambda: not process.is_running(), 5)
     assert eventually(lambda: not folder.exists())
-
-
-class Silent:
-    """An engine that is handed scans and says nothing."""
-
-    def __init__(self) -> None:
-        self.pid: int | None = 1
-        self.jobs: list[Job] = []
-
-    def send(self, message: Message) -> None:
-        pass
-
-    def send_later(self, job: Job) -> None:
-        self.jobs.append(job)
-
-    def close(self, wait: bool = False) -> None:
-        pass
-
-
-def test_a_scan_is_written_once_and_not_held_and_gone_when_it_is_forgotten() -> None:
-    engine = Silent()
-    client = EngineClient(lambda message: None, lambda receive, folder: engine)
-    volume = noise_scan()
-    for _ in range(3):
-        client.open_scan("noise", volume)
-    said = [job() for job in engine.jobs]
-    assert len(said) == 3
-    assert said[0] == said[1] == said[2]
-    (file,) = client.folder.iterdir()
-    assert np.array_equal(np.load(file), volume.slices())
-    known = weakref.ref(volume)
-    del volume
-    gc.collect()
-    assert known() is None
-    assert engine.jobs[0]() == said[0]
-    client.forget_scans()
-    assert not list(client.folder.iterdir())
-    assert engine.jobs[0]() is None
-    client.close(wait=True)
-
-
-def test_a_scan_that_could_not_be_written_is_tried_again_with_the_next_question(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    engine = Silent()
-    client = EngineClient(lambda message: None, lambda receive, folder: engine)
-    client.open_scan("noise", noise_scan())
-    full = OSError("no space left on device")
-
-    def save(stream: IO[bytes], array: object) -> None:
-        stream.write(b"half")
-        raise full
-
-    with monkeypatch.context() as patched:
-        patched.setattr("napari_crii.engine.client.np.save", save)
-        with pytest.raises(OSError, match="no space"):
-            engine.jobs[0]()
-    assert not list(client.folder.iterdir())
-    client.propose("noise", [0])
-    assert isinstance(engine.jobs[-1](), OpenScan)
-    asked = len(engine.jobs)
-    client.propose("noise", [1])
-    assert len(engine.jobs) == asked
-    client.close(wait=True)
 
 
 def test_a_forgotten_client_takes_its_child_along() -> None:
