@@ -79,7 +79,12 @@ def run_finetuning(wish: Wish) -> Outcome:
         _require_news(project, snapshot)
         ticks: list[Tick] = []
         for number in range(1, wish.ticks + 1):
-            start, tick = _tick(project, wish, start, snapshot, number)
+            try:
+                start, tick = _tick(project, wish, start, snapshot, number)
+            except TrainingError as error:
+                kept = sum(bool(tick.digest) for tick in ticks)
+                before = f"; what {kept} before it learnt is kept" if kept else ""
+                raise TrainingError(f"tick {number}: {error}{before}") from error
             ticks.append(tick)
             # At once: what comes after may fail or be interrupted, these weights are kept.
             if tick.digest:
@@ -144,8 +149,7 @@ def _tick(
     with progress_bar(f"learning, tick {number} of {wish.ticks}") as advance:
         result = _followed(run_tick(start, snapshot, config, device=device), advance)
     if result.reason == FinishReason.FAILED:
-        kept = "" if number == 1 else f"tick {number} failed, those before it are kept: "
-        raise TrainingError(kept + result.message.rstrip("."))
+        raise TrainingError(result.message.rstrip("."))
     digest = _published(project, result, len(snapshot.training))
     if digest:
         assert result.checkpoint is not None

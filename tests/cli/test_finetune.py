@@ -10,6 +10,8 @@ from napari_crii.checkpoint_info import read_checkpoint_info
 from napari_crii.io.write import write_map
 from napari_crii.phantom import make_phantom
 from napari_crii.session.project import Project
+from napari_crii.training import FinishReason
+from napari_crii.training.tick import TickResult
 
 SHORT = ("--iterations", 1, "--device", "cpu")
 
@@ -142,3 +144,25 @@ def test_a_run_that_explodes_is_an_error_and_publishes_nothing(
     assert "Learning failed" in message
     with Project.open(folder, read_only=True) as project:
         assert len(project.weights.all) == 1
+
+
+def test_when_a_later_tick_fails_the_one_before_it_is_kept_and_said(
+    refused, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_crii.cli import _finetuning
+
+    real = _finetuning.run_tick
+    calls = iter(range(10))
+
+    def second_fails(*arguments, **others):
+        if next(calls):
+            return iter([TickResult(FinishReason.FAILED, None, "Learning failed: so it is.")])
+        return real(*arguments, **others)
+
+    monkeypatch.setattr(_finetuning, "run_tick", second_fails)
+    message = refused("finetune", folder, *SHORT, "--ticks", 3)
+    assert "tick 2: Learning failed: so it is; what 1 before it learnt is kept" in message
+    with Project.open(folder, "r") as project:
+        assert len(project.weights.all) == 2
+        case = project.open_case("case-001")
+        assert len(case.notes.learned) == 3
