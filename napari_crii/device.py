@@ -100,7 +100,10 @@ def autocast(device: torch.device, wanted: bool) -> torch.autocast:
 
 
 def grad_scaler(device: torch.device, wanted: bool, scale: float = 65536.0) -> torch.amp.GradScaler:
-    """Return what scales losses under `autocast`; it does nothing unless that is float16."""
+    """Return what scales losses under `autocast`; it does nothing unless that is float16.
+
+    `scale` is what it begins with; without it as torch does.
+    """
     scales = wanted and half_type(device) is torch.float16
     return torch.amp.GradScaler(device.type, init_scale=scale, enabled=scales)
 

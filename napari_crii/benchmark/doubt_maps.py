@@ -29,7 +29,7 @@ _DROPOUT_PASSES = 8
 MEMBERS = 3
 _NOISE = 0.1
 
-# Three passes: as it is, and moved along both axes by what the strides of no layer divide.
+# Three passes: as it is, and moved along both axes by what no stride beyond 1 divides.
 SHIFTS = (0, 3, -3)
 
 SCORES = (

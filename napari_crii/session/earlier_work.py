@@ -8,10 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from napari_crii.errors import CriiError
-from napari_crii.session.correction import SliceStatus
 from napari_crii.session.project import Project
 from napari_crii.session.records import CaseRecord
-from napari_crii.session.teaching import labelled_slice
+from napari_crii.session.teaching import labelled_slice, taught_slices
 from napari_crii.snapshot import LabelledSlice
 
 SLICES_OF_A_CASE = 8
@@ -77,11 +76,7 @@ class EarlierWork:
         self, record: CaseRecord, neighbours: int, most: int
     ) -> tuple[LabelledSlice, ...]:
         work = self._project.restored(record)
-        said = [
-            index
-            for index in work.slices_with(SliceStatus.EDITED, SliceStatus.ACCEPTED)
-            if work.human.provenance[index].any()
-        ]
+        said = taught_slices(work)
         if not said:
             return ()
         volume = self._project.scans.read(record)

@@ -8,7 +8,12 @@ from napari_crii.classes import LabelClass
 from napari_crii.session.case import Case
 from napari_crii.session.correction import SliceStatus
 from napari_crii.session.events import CaseEvent, Stood
-from napari_crii.session.teaching import UNLABELLED_SLICES, labelled_slice, unlabelled_slices
+from napari_crii.session.teaching import (
+    UNLABELLED_SLICES,
+    labelled_slice,
+    taught_slices,
+    unlabelled_slices,
+)
 from napari_crii.session.weights import WeightsList
 from napari_crii.snapshot import LabelledSlice, Snapshot
 from napari_crii.volume import Volume
@@ -109,8 +114,7 @@ class Session:
                 validation=case.validation,
             )
             for key, case in self.cases.items()
-            for index in case.slices_with(SliceStatus.EDITED, SliceStatus.ACCEPTED)
-            if case.human.provenance[index].any()
+            for index in taught_slices(case.work)
         )
         others = unlabelled_slices(self.cases, neighbours, unlabelled)
         return Snapshot((*labelled, *earlier), others)

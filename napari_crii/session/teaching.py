@@ -51,6 +51,12 @@ def labelled_slice(
     )
 
 
+def taught_slices(work: Reading) -> list[int]:
+    """Return the slices that a human edited or accepted and of which anything is said."""
+    touched = work.slices_with(SliceStatus.EDITED, SliceStatus.ACCEPTED)
+    return [index for index in touched if work.human.provenance[index].any()]
+
+
 def unlabelled_slices(
     cases: Mapping[str, Case], neighbours: int, most: int
 ) -> tuple[UnlabelledSlice, ...]:

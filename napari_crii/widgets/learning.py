@@ -205,11 +205,6 @@ class Learning(QObject):
         """Say no more what the last update led to: other weights, or another work, are in use."""
         self._verdict = ""
 
-    def _end_in_time(self, number: int) -> None:
-        """End a run that was told to stop and has not: it computes for too long, or hangs."""
-        if number == self._number and self._trainer is not None:
-            self._finish(LearningFinished("stopped", "", ""))
-
     def close(self) -> None:
         """End the trainer, whatever it is doing, and learn no more."""
         self._mailbox.close()
@@ -286,6 +281,11 @@ class Learning(QObject):
             finished.check_slices,
         )
         self._listeners.published(new, self._session.mark_learned)
+
+    def _end_in_time(self, number: int) -> None:
+        """End a run that was told to stop and has not: it computes for too long, or hangs."""
+        if number == self._number and self._trainer is not None:
+            self._finish(LearningFinished("stopped", "", ""))
 
     def _fail(self, words: str) -> None:
         self._end(words)

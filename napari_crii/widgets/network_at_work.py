@@ -16,11 +16,11 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_crii.checkpoint_info import read_checkpoint_info
 from napari_crii.errors import CriiError
 from napari_crii.session import Case, Proposal, Session
-from napari_crii.session.earlier_work import EarlierWork
 from napari_crii.session.project import Project
 from napari_crii.session.weights import PublishedWeights
 from napari_crii.widgets.background import once
 from napari_crii.widgets.case_view import CaseView
+from napari_crii.widgets.earlier_slices import EarlierSlices
 from napari_crii.widgets.learning import (
     TOLD_MS,
     Learning,
@@ -33,7 +33,6 @@ from napari_crii.widgets.proposing import Answers, Proposing
 from napari_crii.widgets.report import report
 from napari_crii.widgets.report_words import Remark
 from napari_crii.widgets.review import to_propose
-from napari_crii.widgets.sentences import reason_of
 from napari_crii.widgets.sitting import Sitting
 from napari_crii.widgets.state import LearningView
 from napari_crii.widgets.weights import Weights
@@ -96,8 +95,8 @@ class NetworkAtWork(QObject):
         self.checkpoint: Path | None = None
         self._problem: Remark | None = None
         self._counted: tuple[object, int] = (None, 0)
-        self._busy = False
-        self._earlier: EarlierWork | None = None
+        self._keeping = False
+        self._earlier = EarlierSlices(sitting)
         self.weights = Weights(sitting, audience.changed)
         listeners = Listeners(
             audience.changed, self._on_published, self._on_gave_up, self._note_problem
@@ -145,7 +144,7 @@ class NetworkAtWork(QObject):
         What is being learnt belongs to the work before, and is discarded.
         """
         self.learning.stop()
-        self._earlier = None if project is None else EarlierWork(project)
+        self._earlier.enter(project)
         self.proposing.forget_scans()
         checkpoint, self.checkpoint = self.checkpoint, None
         self.weights.enter(project)
@@ -218,7 +217,7 @@ class NetworkAtWork(QObject):
         In a project what was corrected in earlier sittings is read first, once.
         """
         session = self._sitting.learnable()
-        if session is None or self._busy or self.learning.running:
+        if session is None or self._in_between or self.learning.running:
             return
         chosen = plan or LearningPlan(self.checkpoint)
         try:
@@ -226,26 +225,22 @@ class NetworkAtWork(QObject):
         except CriiError as error:
             self._on_problem(str(error))
             return
-        earlier = self._earlier
-        if earlier is None or earlier.is_read(neighbours):
-            slices = () if earlier is None else earlier.slices()
-            self.learning.start(session, chosen, self.proposing.folder, slices)
+        earlier = self._earlier.slices(neighbours)
+        if earlier is not None:
+            self.learning.start(session, chosen, self.proposing.folder, earlier)
             return
 
-        def read(_: object) -> None:
-            self._busy = False
-            # Meanwhile another project may have been opened, or the slices been taken back.
-            if earlier is self._earlier:
-                self.learn(plan)
+        def go_on() -> None:
+            self.learn(plan)
             self._audience.changed()
 
-        def failed(error: BaseException) -> None:
-            self._note_problem(f"What was corrected earlier teaches nothing: {reason_of(error)}")
-            read(None)
-
-        self._busy = True
         self._audience.say("Reading what was corrected earlier.")
-        self._sitting.run(lambda: earlier.read(neighbours), read, failed)
+        self._earlier.read(neighbours, go_on, self._note_problem)
+
+    @property
+    def _in_between(self) -> bool:
+        """Whether a run is about to begin, or the weights of one are still being kept."""
+        return self._keeping or self._earlier.reading
 
     def learn_by_itself(self) -> None:
         """Start a fine-tuning tick if that is wanted without being asked for."""
@@ -284,8 +279,8 @@ class NetworkAtWork(QObject):
     def _new_slices(self) -> int:
         """Return how many accepted slices can be learnt from and were not."""
         session = self._sitting.teaching
-        # What new weights have learnt is not new, although they are still being kept.
-        if session is None or self._busy:
+        # What is about to be learnt, or has been, is not new.
+        if session is None or self._in_between:
             return 0
         # Counting walks over all corrections, and the dock asks at each slice that is shown.
         stand = (session, [_stand(case) for case in session.cases.values()])
@@ -317,7 +312,7 @@ class NetworkAtWork(QObject):
         session = self._sitting.session
 
         def done(kept: bool) -> None:
-            self._busy = False
+            self._keeping = False
             # Not before: of weights that are lost nothing was learnt. Other work may be open
             # by now.
             if kept and session is self._sitting.session:
@@ -325,7 +320,7 @@ class NetworkAtWork(QObject):
                 self.learn_by_itself()
             self._audience.changed()
 
-        self._busy = True
+        self._keeping = True
         self._sitting.keep_weights(new, done)
         self.checkpoint = new.path
         self.proposing.use_checkpoint(new.path)

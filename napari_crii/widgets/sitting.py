@@ -195,21 +195,25 @@ class Sitting(QObject):
     ) -> None:
         """Keep weights and use them: copied into the project, else in the list of the sitting.
 
-        `done` is called at the end, with whether they were kept; if not, it has been said why.
+        `done` is called at the end, with whether they were kept. If that failed, it has been said
+        why; in a project that is open for reading only nothing is kept.
         """
         project, session = self.project, self.session
 
-        def work() -> None:
+        def work() -> bool:
             if project is not None and not project.read_only:
                 _keep_weights(project, one)
             elif project is None and session is not None:
                 session.weights.add(with_digest(one))
+            else:
+                return False
+            return True
 
         def failed(error: BaseException) -> None:
             self._on_failure(error)
             done(False)
 
-        self.run(work, lambda _: done(True), failed)
+        self.run(work, done, failed)
 
     def chosen(self, name: str) -> Any:
         """Return what was chosen under this name, in the project or in this sitting; or None."""

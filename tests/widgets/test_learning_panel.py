@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from qtpy.QtWidgets import (
@@ -52,42 +50,6 @@ def test_learning_by_itself_starts_with_the_slice_that_is_accepted(window, train
     # What was accepted meanwhile comes next.
     window.until(lambda: len(trainer.made) == 2)
     assert len(trainer.last.snapshot.slices) == 2
-
-
-@pytest.mark.parametrize("end", [Failed("no"), Closed(1), LearningFinished("refused", "", "no")])
-def test_what_is_accepted_while_a_run_comes_to_nothing_is_learnt_next(window, trainer, end):
-    window.pick(panel(window).mode, 0)
-    accept(window, 2)
-    accept(window, 3)
-    trainer.last.say(end)
-    window.until(lambda: len(trainer.made) == 2)
-    assert len(trainer.last.snapshot.slices) == 2
-    # What was in the run is not tried again without end.
-    trainer.last.say(end)
-    window.until(lambda: not window.controller.state.learning.running)
-    assert len(trainer.made) == 2
-
-
-def test_a_snapshot_is_gone_with_its_run_and_holds_what_a_human_said(window, trainer):
-    accept(window, 2)
-    window.click(panel(window).learn)
-    assert not trainer.last.snapshot.unlabelled
-    file = Path(trainer.last.requests[0].snapshot)
-    file.write_bytes(b"frozen")
-    trainer.last.say(LearningFinished("stopped", "", ""))
-    window.until(lambda: not window.controller.state.learning.running)
-    assert not file.exists()
-
-
-def test_a_trainer_that_does_not_stop_is_ended(window, trainer, monkeypatch):
-    monkeypatch.setattr("napari_crii.widgets.learning._STOP_MS", 50)
-    accept(window, 2)
-    window.click(panel(window).learn)
-    window.click(panel(window).stop)
-    assert seen(panel(window).box, "Stopping.")
-    window.until(lambda: not window.controller.state.learning.running)
-    assert trainer.last.heard == ["stop", "close"]
-    assert seen(panel(window).box, "Learning was stopped. The network is as it was.")
 
 
 def test_asked_first_it_offers_and_learns_only_when_told(window, trainer):

@@ -25,6 +25,18 @@ def window(open_window, engine, trainer):
 
 
 @pytest.fixture
+def in_project(open_window, engine, trainer, folder, scan, weights):
+    """Return a window on a case of a project, in which everything is proposed."""
+    window = open_window()
+    enter(window, folder)
+    open_scan(window, scan)
+    window.assistant.enter(scan.name.split(".")[0], weights, CLASSES)
+    window.begin()
+    window.propose(engine.last)
+    return window
+
+
+@pytest.fixture
 def publish(window, engine, trainer, tmp_path):
     """Return a function that accepts a slice and lets the trainer publish weights for it."""
 
@@ -145,14 +157,9 @@ def test_weights_that_are_published_in_the_moment_of_rolling_back_are_not_used(
 
 
 def test_a_project_goes_on_with_the_weights_that_were_gone_back_to(
-    open_window, engine, trainer, folder, scan, weights, tmp_path
+    in_project, open_window, engine, trainer, folder, tmp_path
 ):
-    window = open_window()
-    enter(window, folder)
-    open_scan(window, scan)
-    window.assistant.enter(scan.name.split(".")[0], weights, CLASSES)
-    window.begin()
-    window.propose(engine.last)
+    window = in_project
     paths = [save_small(tmp_path / f"crii-{i}.safetensors", seed=20 + i) for i in range(2)]
     first, second = (read_checkpoint_info(path).digest for path in paths)
     for index, path in enumerate(paths):
@@ -194,15 +201,10 @@ def test_what_is_learnt_when_another_network_is_taken_is_discarded(
 
 
 def test_what_is_learnt_in_one_project_never_comes_into_the_next(
-    open_window, engine, trainer, folder, scan, weights, tmp_path
+    in_project, trainer, folder, tmp_path
 ):
     Project.create(tmp_path / "next", "next", CLASSES)
-    window = open_window()
-    enter(window, folder)
-    open_scan(window, scan)
-    window.assistant.enter(scan.name.split(".")[0], weights, CLASSES)
-    window.begin()
-    window.propose(engine.last)
+    window = in_project
     accept(window, 1)
     window.click(panel(window).learn)
     late = save_small(tmp_path / "late.safetensors", seed=9)
@@ -234,15 +236,8 @@ def test_weights_that_end_the_engine_again_and_again_are_told_and_no_longer_in_u
     assert window.case.proposals.checkpoint(4) == "earlier"
 
 
-def test_weights_that_could_not_be_kept_taught_nothing(
-    open_window, engine, trainer, folder, scan, weights, tmp_path, monkeypatch
-):
-    window = open_window()
-    enter(window, folder)
-    open_scan(window, scan)
-    window.assistant.enter(scan.name.split(".")[0], weights, CLASSES)
-    window.begin()
-    window.propose(engine.last)
+def test_weights_that_could_not_be_kept_taught_nothing(in_project, trainer, tmp_path, monkeypatch):
+    window = in_project
     accept(window, 1)
     window.click(panel(window).learn)
 
@@ -258,14 +253,9 @@ def test_weights_that_could_not_be_kept_taught_nothing(
 
 
 def test_weights_that_are_kept_when_other_work_is_open_already_mark_nothing(
-    open_window, engine, trainer, folder, scan, weights, tmp_path, monkeypatch
+    in_project, trainer, tmp_path, monkeypatch
 ):
-    window = open_window()
-    enter(window, folder)
-    open_scan(window, scan)
-    window.assistant.enter(scan.name.split(".")[0], weights, CLASSES)
-    window.begin()
-    window.propose(engine.last)
+    window = in_project
     accept(window, 1)
     window.click(panel(window).learn)
     told = []

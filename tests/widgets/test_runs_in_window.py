@@ -1,0 +1,56 @@
+"""Runs of the trainer from a real window: how they end, and what they leave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from napari_crii.engine.messages import Closed, Failed, LearningFinished
+from tests.widgets.panels import accept, panel, seen
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def window(open_window, engine, trainer):
+    """Return a window in which everything is proposed."""
+    window = open_window()
+    window.propose(engine.last)
+    return window
+
+
+@pytest.mark.parametrize("end", [Failed("no"), Closed(1), LearningFinished("refused", "", "no")])
+def test_what_is_accepted_while_a_run_comes_to_nothing_is_learnt_next(window, trainer, end):
+    window.pick(panel(window).mode, 0)
+    accept(window, 2)
+    accept(window, 3)
+    trainer.last.say(end)
+    window.until(lambda: len(trainer.made) == 2)
+    assert len(trainer.last.snapshot.slices) == 2
+    # What was in the run is not tried again without end.
+    trainer.last.say(end)
+    window.until(lambda: not window.controller.state.learning.running)
+    assert len(trainer.made) == 2
+
+
+def test_a_snapshot_is_gone_with_its_run_and_holds_what_a_human_said(window, trainer):
+    accept(window, 2)
+    window.click(panel(window).learn)
+    assert not trainer.last.snapshot.unlabelled
+    file = Path(trainer.last.requests[0].snapshot)
+    file.write_bytes(b"frozen")
+    trainer.last.say(LearningFinished("stopped", "", ""))
+    window.until(lambda: not window.controller.state.learning.running)
+    assert not file.exists()
+
+
+def test_a_trainer_that_does_not_stop_is_ended(window, trainer, monkeypatch):
+    monkeypatch.setattr("napari_crii.widgets.learning._STOP_MS", 50)
+    accept(window, 2)
+    window.click(panel(window).learn)
+    window.click(panel(window).stop)
+    assert seen(panel(window).box, "Stopping.")
+    window.until(lambda: not window.controller.state.learning.running)
+    assert trainer.last.heard == ["stop", "close"]
+    assert seen(panel(window).box, "Learning was stopped. The network is as it was.")
