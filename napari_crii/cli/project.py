@@ -44,7 +44,8 @@ def new(
     chosen = parse_classes(classes)
     Project.create(folder, name or folder.absolute().name, chosen)
     facts = {"project": str(folder), "classes": {c.name: c.id for c in chosen}}
-    _tell(facts, f"Made a project with {len(chosen)} classes in {folder}.", as_json)
+    counted = f"{len(chosen)} class{'es' if len(chosen) != 1 else ''}"
+    _tell(facts, f"Made a project with {counted} in {folder}.", as_json)
 
 
 @app.command(epilog="Example: napari-crii project add hearts scan.nii.gz")

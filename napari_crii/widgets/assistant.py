@@ -43,7 +43,7 @@ from napari_crii.widgets.task import Task
 # From this width of the window on, in pixels, the canvas has room enough beside a wide dock.
 _WIDE_WINDOW = 1400
 # A usual line that should not wrap there, and the pixels beside it.
-_LINE, _BESIDE = "Slices are stored towards S, rows towards P, columns towards L", 75
+_LINE, _BESIDE = "Boxes: x region, x low contrast, x boundary; double: this one", 75
 
 
 class CriiAssistant(QWidget):

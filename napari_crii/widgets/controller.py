@@ -30,6 +30,7 @@ from napari_crii.widgets.sitting import Sitting
 from napari_crii.widgets.state import (
     AssistantState,
     saved_in_words,
+    scan_in_full,
     scan_in_words,
 )
 from napari_crii.widgets.task import Task
@@ -267,8 +268,9 @@ class AssistantController(QObject):
             self.network.use(task.checkpoint)
         assert self.case is not None
         self.sitting.note_case(self.case)
-        ready = replace(self._state, message="Ready.", is_error=False)
-        self._refresh(replace(ready, scan=scan_in_words(self.case), has_case=True))
+        ready = replace(self._state, message="Ready.", is_error=False, has_case=True)
+        told = replace(ready, scan=scan_in_words(self.case), scan_in_full=scan_in_full(self.case))
+        self._refresh(told)
         self._renew_patches()
         self.network.renew()
 
@@ -276,7 +278,7 @@ class AssistantController(QObject):
         """Stop what is on its way for a case that is no longer on display."""
         self.network.proposing.cancel()
         self.looking.at(None, None)
-        empty = replace(self._state, scan="", slice="", patch="")
+        empty = replace(self._state, scan="", scan_in_full="", slice="", patch="")
         self._refresh(replace(empty, has_case=False, has_patches=False))
 
     def _begin(self, index: int) -> None:

@@ -18,6 +18,7 @@ from napari_crii.widgets._builders import (
     group,
     row,
     show_progress,
+    show_tip,
 )
 from napari_crii.widgets.case_layers import DISAGREEMENT, HUMAN, PROPOSAL
 from napari_crii.widgets.class_list import ClassEditing, ClassList
@@ -102,6 +103,7 @@ class ScanGroup:
     def render(self, state: AssistantState) -> None:
         """Show what is known of the scan."""
         self._words.show_words(state.scan)
+        show_tip(self._words.label, state.scan_in_full)
 
 
 class ProposeGroup:

@@ -10,6 +10,8 @@ from napari_crii.snapshot import MINIMUM_CHECK_SLICES
 from napari_crii.widgets.project_words import clock
 from napari_crii.widgets.sentences import as_sentence
 
+READING = "Reading what was corrected earlier."
+
 
 class LearningMode(StrEnum):
     """When the network learns from accepted slices."""

@@ -28,7 +28,7 @@ from napari_crii.widgets.learning import (
     Listeners,
     neighbours_of,
 )
-from napari_crii.widgets.learning_words import LearningMode, offer_in_words
+from napari_crii.widgets.learning_words import READING, LearningMode, offer_in_words
 from napari_crii.widgets.proposing import Answers, Proposing
 from napari_crii.widgets.report import report
 from napari_crii.widgets.report_words import Remark
@@ -124,11 +124,11 @@ class NetworkAtWork(QObject):
     def view(self) -> LearningView:
         """Return what the panel of learning shows."""
         learning, mode, new = self.learning, self.mode, self._new_slices()
-        curve = learning.curve
+        curve, reading = learning.curve, self._earlier.reading
         return LearningView(
             mode=mode,
-            offer=offer_in_words(mode, new, learning.running),
-            can_learn=bool(new) and not learning.running,
+            offer=READING if reading else offer_in_words(mode, new, learning.running),
+            can_learn=bool(new) and not learning.running and not reading,
             paused=learning.paused,
             place=learning.place if learning.running else "",
             remarks=learning.run_remarks,
@@ -234,8 +234,8 @@ class NetworkAtWork(QObject):
             self.learn(plan)
             self._audience.changed()
 
-        self._audience.say("Reading what was corrected earlier.")
         self._earlier.read(neighbours, go_on, self._note_problem)
+        self._audience.changed()
 
     @property
     def _in_between(self) -> bool:

@@ -75,6 +75,8 @@ class AssistantState:
         The status line.
     project, scan, slice, patch, learned
         One sentence each.
+    scan_in_full
+        What a tip tells of the scan.
     saved
         When the project was last written, as a time of day, or ``""``.
     has_case, has_patches
@@ -92,6 +94,7 @@ class AssistantState:
     project: str = ""
     saved: str = ""
     scan: str = ""
+    scan_in_full: str = ""
     slice: str = ""
     patch: str = ""
     learned: str = ""
@@ -104,7 +107,16 @@ class AssistantState:
 
 
 def scan_in_words(case: Case) -> str:
-    """Report on a scan, a line each: size, type, where its axes point, and every remark."""
+    """Report on a scan, a line each: its size and type, and every remark."""
+    return "\n".join([_size(case), *_remarks(case)])
+
+
+def scan_in_full(case: Case) -> str:
+    """Report on a scan, a line each: its size and type, where its axes point, every remark."""
+    return "\n".join([_size(case), *_directions(case.volume), *_remarks(case)])
+
+
+def _size(case: Case) -> str:
     volume = case.volume
     count, rows, columns = case.shape
     between, row, column = volume.slice_spacing
@@ -114,10 +126,14 @@ def scan_in_words(case: Case) -> str:
     else:
         size = f"{count} slices of {rows} x {columns}, {row:.2f} x {column:.2f} x {between:.2f} mm"
     colour = "RGB, " if volume.channels == 3 else ""
-    remarks = [f"Remark: {remark}" for remark in volume.remarks]
+    return f"{size}, {colour}{volume.array.dtype}"
+
+
+def _remarks(case: Case) -> list[str]:
+    remarks = [f"Remark: {remark}" for remark in case.volume.remarks]
     if case.validation:
         remarks.append("This patient validates: the network does not learn from this scan")
-    return "\n".join([f"{size}, {colour}{volume.array.dtype}", *_directions(volume), *remarks])
+    return remarks
 
 
 def _directions(volume: Volume) -> list[str]:

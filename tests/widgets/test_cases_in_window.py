@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import numpy as np
@@ -12,13 +13,15 @@ from qtpy.QtWidgets import QLabel
 from napari_crii.checkpoint_info import read_checkpoint_info
 from napari_crii.engine.messages import LearningFinished
 from napari_crii.io import write_map
+from napari_crii.session.earlier_work import EarlierWork
 from napari_crii.session.project import Project
 from napari_crii.widgets import _questions
 from napari_crii.widgets.case_words import CaseLine, line_of, ranges_in_words
 from napari_crii.widgets.first_reading import FIRST
+from napari_crii.widgets.learning_words import READING
 from tests.widgets.conftest import save_small
 from tests.widgets.driver import HUMAN, LEFT, NO_KEY
-from tests.widgets.panels import accept, answer, panel
+from tests.widgets.panels import accept, answer, panel, seen
 from tests.widgets.projects import (
     SLICE,
     enter,
@@ -146,6 +149,25 @@ def test_patients_of_earlier_sittings_judge_what_is_learnt_today(window, engine,
     assert (judging.labels == 2).sum() == 16
     assert len(trainer.last.snapshot.training) == 2
     assert list(window.controller.session.cases) == [window.case.volume.digest]
+
+
+def test_while_earlier_slices_are_read_the_panel_says_so(window, engine, trainer, monkeypatch):
+    read, may_read = EarlierWork.read, threading.Event()
+
+    def read_late(work, neighbours):
+        assert may_read.wait(30)
+        read(work, neighbours)
+
+    monkeypatch.setattr(EarlierWork, "read", read_late)
+    click(window, "heart-1")
+    window.propose(engine.last)
+    accept(window, 1)
+    window.click(panel(window).learn)
+    window.until(lambda: seen(panel(window).box, READING))
+    assert not panel(window).learn.isEnabled()
+    may_read.set()
+    window.until(lambda: trainer.made)
+    window.until(lambda: not seen(panel(window).box, READING))
 
 
 def test_a_flag_is_told_first_and_taken_off_again(window, monkeypatch):

@@ -17,6 +17,7 @@ from napari_crii.widgets.state import (
     AssistantState,
     Progress,
     patch_in_words,
+    scan_in_full,
     scan_in_words,
     slice_in_words,
 )
@@ -38,7 +39,14 @@ def proposed(case):
 
 
 def test_a_scan_is_described_by_size_spacing_and_remarks(case):
-    assert scan_in_words(case) == (
+    assert scan_in_words(case).splitlines() == [
+        "6 slices of 40 x 50, 0.90 x 1.10 x 3.00 mm, int16",
+        "Remark: generated: not a patient",
+    ]
+
+
+def test_a_tip_tells_where_the_axes_of_a_scan_point(case):
+    assert scan_in_full(case) == (
         "6 slices of 40 x 50, 0.90 x 1.10 x 3.00 mm, int16\n"
         "Slices are stored towards S, rows towards P, columns towards L\n"
         "Oblique: shown on its own grid, saved in its true position\n"
@@ -52,7 +60,7 @@ def test_a_tilted_scan_that_does_not_tell_how_it_lies_is_described_without_lette
     )
     remark = f"{ORIENTATION_UNKNOWN}: no form is coded"
     scan = Volume(np.zeros((3, 4, 5, 3), dtype=np.uint8), tilted, remarks=(remark,))
-    assert scan_in_words(Case(scan, 2)).splitlines() == [
+    assert scan_in_full(Case(scan, 2)).splitlines() == [
         "3 slices of 4 x 5, 1.00 x 1.00 x 5.00 mm, RGB, uint8",
         "Oblique and sheared: shown on its own grid, saved in its true position",
         f"Remark: {remark}",
