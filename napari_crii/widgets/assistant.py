@@ -42,8 +42,8 @@ from napari_crii.widgets.task import Task
 
 # From this width of the window on, in pixels, the canvas has room enough beside a wide dock.
 _WIDE_WINDOW = 1400
-# A usual line that should not wrap there, and the pixels beside it.
-_LINE, _BESIDE = "Boxes: x region, x low contrast, x boundary; double: this one", 75
+# The longest usual line, which should not wrap there, and the pixels beside it.
+_LINE, _BESIDE = "Boxes: x region, x low contrast, x boundary; double: this one", 100
 
 
 class CriiAssistant(QWidget):

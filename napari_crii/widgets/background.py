@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -126,3 +128,19 @@ def once(act: Callable[[], None]) -> QTimer:
     timer.setSingleShot(True)
     timer.timeout.connect(act)
     return timer
+
+
+def before_exit(act: Callable[[], None]) -> None:
+    """Call a method when the interpreter ends, if its object lives until then.
+
+    A script or a console ends without the application's event loop; what belongs to Qt is then
+    taken down in no order.
+    """
+    method = weakref.WeakMethod(act)
+
+    def call() -> None:
+        alive = method()
+        if alive is not None:
+            alive()
+
+    atexit.register(call)

@@ -15,7 +15,7 @@ from napari_crii.errors import CriiError
 from napari_crii.io import write_mask
 from napari_crii.session import Case, Session
 from napari_crii.session.project import Project
-from napari_crii.widgets.background import Background, once
+from napari_crii.widgets.background import Background, before_exit, once
 from napari_crii.widgets.case_opening import Attendance, CaseOpening
 from napari_crii.widgets.drawing import step_history, take_drawn, why_not_acceptable
 from napari_crii.widgets.drawn_slices import Strokes
@@ -66,6 +66,7 @@ class AssistantController(QObject):
         self.network.proposed.connect(self.proposed)
         self._cases = CaseOpening(viewer, self.sitting, self._background, self._attendance())
         viewer.dims.events.current_step.connect(self._on_step)
+        before_exit(self.close)
 
     @property
     def session(self) -> Session | None:
@@ -212,8 +213,8 @@ class AssistantController(QObject):
     def close(self) -> None:
         """Take what was drawn, save it, end both children and let go of the viewer.
 
-        The dock's end and the application's both ask for it; by the second time timers and viewer
-        may be gone.
+        The ends of the dock, the application and the interpreter all ask for it; by the second
+        time timers and viewer may be gone.
         """
         if self._closed:
             return
