@@ -33,6 +33,7 @@ from napari_crii.volume import Volume
 __all__ = ["ENGINE", "TRAINER", "EngineClient", "TrainerClient", "collect"]
 
 Start = Callable[[Receiver, Path], Process]
+TRAINER_SILENT_SECONDS = 300
 
 
 class EngineClient:
@@ -136,10 +137,13 @@ class TrainerClient:
     ----------
     receive
         Called with each message, on another thread.
+    silent
+        Seconds of silence after which it is taken for hung. At its priority a busy machine leaves
+        it little, so that it is given much more time than an engine.
     """
 
-    def __init__(self, receive: Receiver) -> None:
-        self._child = Child(trainer_command(), receive)
+    def __init__(self, receive: Receiver, silent: int = TRAINER_SILENT_SECONDS) -> None:
+        self._child = Child(trainer_command(), receive, silent=silent)
 
     @property
     def pid(self) -> int | None:

@@ -49,6 +49,7 @@ def main() -> None:
     torch.set_num_threads(training_threads())
     begin_threads(TickConfig.batch)
     channel = Channel()
+    channel.beat()
     try:
         device = choose_device()
         channel.send(Ready(str(device)))

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from scipy.special import stdtrit
 
+from napari_crii.inference import most_certain_pieces
 from napari_crii.metrics import dice
 from napari_crii.networks.segmenter import Segmenter
 from napari_crii.training.data import TrainingSlice
@@ -33,16 +34,20 @@ class Judge:
         Number of classes, background included.
     device
         Where the networks are.
+    one_object
+        Whether of each class only the most certain piece counts, as in proposals.
     """
 
     slices: Sequence[TrainingSlice]
     classes: int
     device: torch.device
+    one_object: bool = False
 
     def scores(self, network: Segmenter, stop: Callable[[], bool] = lambda: False) -> list[float]:
         """Return, for each slice, the mean Dice of the foreground classes where a human vouches.
 
-        None at all once `stop` says so; it is asked before each slice.
+        One pass a slice, on the grid on which the network learns. None at all once `stop` says so;
+        it is asked before each slice.
         """
         found = []
         for item in self.slices:
@@ -60,9 +65,12 @@ class Judge:
 
     def _dice(self, network: Segmenter, item: TrainingSlice) -> float:
         with torch.inference_mode():
-            labels = network(item.image[None].to(self.device)).refined.argmax(dim=1)[0]
+            p = network(item.image[None].to(self.device)).refined.softmax(dim=1)[0].cpu().numpy()
+        labels = p.argmax(axis=0).astype(np.uint16)
+        if self.one_object:
+            labels = most_certain_pieces(labels, p)
         said = (item.weight > 0).numpy()
-        predicted, truth = labels.cpu().numpy()[said], item.label.numpy()[said]
+        predicted, truth = labels[said], item.label.numpy()[said]
         found = [dice(predicted == k, truth == k) for k in range(1, self.classes)]
         return float(np.mean(found))
 

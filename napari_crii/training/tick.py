@@ -1,7 +1,8 @@
 """The fine-tuning tick: a short, careful run on what a human corrected.
 
-Warm start, a tenth of the base learning rate, crops around the corrections, older material
-replayed in half of each batch. New weights are refused if they lose on the check slices.
+Warm start, a tenth of the base learning rate, crops of what humans vouched for, three of four near
+foreground, older material replayed in half of each batch. New weights are refused if they lose on
+the check slices.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ class _Tick:
         check = from_snapshot(snapshot.validation, recipe, classes)
         self._old = checkpoint
         self._network = copy.deepcopy(checkpoint.network).to(device)
-        self._judge = Judge(check, classes, device)
+        self._judge = Judge(check, classes, device, recipe.one_object)
         self._iterations = config.iterations
         self._learner = learner_of(
             self._network, data, settings, np.random.default_rng(config.seed)

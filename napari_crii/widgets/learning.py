@@ -27,7 +27,7 @@ from napari_crii.engine.messages import (
 from napari_crii.engine.protocol import mismatch
 from napari_crii.session import Session
 from napari_crii.session.weights import PublishedWeights
-from napari_crii.snapshot import LabelledSlice
+from napari_crii.snapshot import LabelledSlice, Snapshot
 from napari_crii.widgets.background import Mailbox, once
 from napari_crii.widgets.curve import LearningCurve
 from napari_crii.widgets.learning_run import LearningRun
@@ -40,6 +40,8 @@ TOLD_MS = 500
 _KEPT = 50
 # The child asks between two steps whether it may go on; check slices can take longer.
 _STOP_MS = 10_000
+# How often a run is begun whose trainer vanishes.
+_BEGINS = 2
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,8 @@ class Learning(QObject):
         self._trainer: TrainerClient | None = None
         self._number = 0
         self._run = LearningRun()
+        self._begin: Callable[[], None] = lambda: None
+        self._begins = 0
         self._paused, self._proposing = False, False
         self._mailbox = Mailbox(self._on_message, self)
         self._soon = once(listeners.changed)
@@ -148,9 +152,6 @@ class Learning(QObject):
         # A tick learns from what a human said; other slices would only take room on the disk.
         snapshot = session.snapshot(neighbours_of(plan.checkpoint), 0, earlier)
         self._session = session
-        self._number += 1
-        number, post = self._number, self._mailbox.post
-        self._trainer = TrainerClient(lambda message: post((number, message)))
         self._snapshot = folder / f"{uuid.uuid4().hex}.npz"
         request = Learn(
             snapshot=str(self._snapshot),
@@ -161,6 +162,16 @@ class Learning(QObject):
             classes=tuple(c.name for c in session.classes),
             channels=next(iter(session.cases.values())).volume.channels,
         )
+        self._begin = lambda: self._send_out(snapshot, folder, request)
+        self._begins = 0
+        self._begin()
+
+    def _send_out(self, snapshot: Snapshot, folder: Path, request: Learn) -> None:
+        """Start a trainer on a snapshot, from the first step."""
+        self._begins += 1
+        self._number += 1
+        number, post = self._number, self._mailbox.post
+        self._trainer = TrainerClient(lambda message: post((number, message)))
         self._trainer.learn(snapshot, folder, request)
         self._run = LearningRun(len(snapshot.slices))
         self._run.progress = Progress(0, 1)
@@ -226,9 +237,20 @@ class Learning(QObject):
             case Failed(text):
                 self._fail(f"Learning failed: {text.rstrip('.')}.")
             case Closed():
-                self._fail("Learning ended unexpectedly; the network is as it was.")
+                self._on_vanished()
             case _:
                 self._take_note(message)
+
+    def _on_vanished(self) -> None:
+        """Begin anew where the trainer was killed or hung: nothing of it was used."""
+        assert self._trainer is not None
+        if self._run.stopping or self._begins == _BEGINS:
+            self._fail("Learning ended unexpectedly; the network is as it was.")
+            return
+        self._trainer.close()
+        self._begin()
+        self._remark("Learning ended unexpectedly and began anew.")
+        self._listeners.changed()
 
     def _take_note(self, message: Message) -> None:
         """Hear what happens on the way, and tell of it soon."""

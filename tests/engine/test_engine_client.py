@@ -26,6 +26,7 @@ from napari_crii.engine.messages import (
     SliceProposed,
 )
 from napari_crii.inference import Predictor
+from napari_crii.patches import Box, Patch, Reason
 from napari_crii.phantom import make_phantom
 from napari_crii.ranking import low_contrast_tiles
 from napari_crii.session.proposals import LOW_CONTRAST, NEAR_EDGE
@@ -57,6 +58,14 @@ def shared(scan: Volume, weights: tuple[Path, Checkpoint]) -> Iterator[tuple[Eng
 
 def proposals(messages: list[Message]) -> list[SliceProposed]:
     return [m for m in messages if isinstance(m, SliceProposed)]
+
+
+def test_a_patch_is_proposed_with_its_whole_slice(shared: tuple[EngineClient, Inbox]) -> None:
+    client, inbox = shared
+    number = client.propose_patch("phantom", Patch(2, Box(3, 4, 9, 9), 0.5, Reason.REGION))
+    (found,) = proposals(inbox.until(ProposalFinished, Failed))
+    assert (found.request, found.slice) == (number, 2)
+    assert collect(found).labels.shape == (40, 50)
 
 
 def test_slices_are_proposed_in_the_order_asked_for_as_the_predictor_would(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
+from torch import Tensor, nn
 
+from napari_crii.networks import BranchLogits
 from napari_crii.training.judging import Judge, loses
 from tests.factories import disc_slice
 
@@ -21,6 +24,28 @@ def test_many_check_slices_are_checked_less_often_on_the_way(slices: int, often:
     steps = Judge([item] * slices, 2, torch.device("cpu")).steps(60)
     assert len(steps) == often
     assert steps <= set(range(1, 60))
+
+
+class TwoDiscs(nn.Module):
+    """Finds what is there, and less surely something in a corner."""
+
+    def forward(self, image: Tensor) -> BranchLogits:
+        found = torch.where(image[:, :1] > 0.5, 9.0, -9.0)
+        found[..., :3, :3] = 1.0
+        logits = torch.cat([torch.zeros_like(found), found], dim=1)
+        return BranchLogits(logits, logits)
+
+
+@pytest.mark.parametrize(("one_object", "expected"), [(False, 2 * 9 / (9 + 18)), (True, 1.0)])
+def test_weights_are_judged_by_what_they_would_propose(one_object: bool, expected: float) -> None:
+    label = torch.zeros((16, 16), dtype=torch.long)
+    label[8:11, 8:11] = 1
+    item = replace(
+        disc_slice(np.random.default_rng(0)),
+        image=label[None].float(), label=label, weight=torch.ones((16, 16)),
+    )  # fmt: skip
+    judge = Judge([item], 2, torch.device("cpu"), one_object)
+    assert judge.scores(TwoDiscs()) == pytest.approx([expected])
 
 
 @pytest.mark.parametrize("count", [2, 3, 5, 30])

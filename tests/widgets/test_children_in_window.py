@@ -115,6 +115,23 @@ def test_a_checkpoint_that_turns_wrong_is_one_sentence_and_the_engine_goes_on(
     propose(window)
 
 
+def test_killed_children_are_replaced_and_finish_what_they_were_at(open_window, weights):
+    window = open_window()
+    propose(window)
+    accept(window, 2)
+    window.controller.learn(LearningPlan(weights, iterations=40))
+    window.until(lambda: window.controller.state.learning.done > 0)
+    killed = {child.pid for child in children()}
+    assert len(killed) == 2
+    for child in children():
+        child.kill()
+    window.assistant.propose(True)
+    window.until(lambda: window.status.startswith("Proposed"))
+    window.until(lambda: "Learnt from 1 corrected slice" in window.controller.state.learned)
+    assert "Learning ended unexpectedly and began anew." in window.controller.state.panel.remarks
+    assert not killed & {child.pid for child in children()}
+
+
 def test_closing_the_window_ends_both_children(open_window, weights):
     window = open_window()
     window.begin()

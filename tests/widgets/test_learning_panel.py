@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
 )
 
 from napari_crii.engine.messages import (
-    Closed,
     Failed,
     LearningChecked,
     LearningFinished,
@@ -238,16 +237,6 @@ def test_a_problem_is_said_and_its_report_goes_to_the_clipboard(window, trainer,
     assert "napari-crii" in report
     for name in ("phantom", "hearts", str(folder), "x.npz"):
         assert name not in report
-
-
-def test_a_trainer_that_vanishes_is_a_problem_too(window, trainer):
-    accept(window, 1)
-    window.click(panel(window).learn)
-    trainer.last.say(Closed(-9))
-    window.until(lambda: not window.controller.state.learning.running)
-    assert seen(panel(window).box, "Learning ended unexpectedly; the network is as it was.")
-    assert "ended unexpectedly" in window.controller.state.panel.problem
-    assert panel(window).learn.isEnabled()
 
 
 def test_everything_can_be_reached_in_a_low_window_and_tells_what_it_does(window, trainer):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_crii.engine.messages import Closed, Failed, LearningFinished
+from napari_crii.engine.messages import Closed, Failed, LearningFinished, LearningStepped, Ready
 from tests.widgets.panels import accept, panel, seen
 
 pytestmark = pytest.mark.gui
@@ -20,7 +20,7 @@ def window(open_window, engine, trainer):
     return window
 
 
-@pytest.mark.parametrize("end", [Failed("no"), Closed(1), LearningFinished("refused", "", "no")])
+@pytest.mark.parametrize("end", [Failed("no"), LearningFinished("refused", "", "no")])
 def test_what_is_accepted_while_a_run_comes_to_nothing_is_learnt_next(window, trainer, end):
     window.pick(panel(window).mode, 0)
     accept(window, 2)
@@ -54,3 +54,35 @@ def test_a_trainer_that_does_not_stop_is_ended(window, trainer, monkeypatch):
     window.until(lambda: not window.controller.state.learning.running)
     assert trainer.last.heard == ["stop", "close"]
     assert seen(panel(window).box, "Learning was stopped. The network is as it was.")
+
+
+def test_a_run_whose_trainer_vanishes_begins_anew_once(window, trainer):
+    accept(window, 2)
+    window.click(panel(window).learn)
+    first = trainer.last
+    first.say(LearningStepped(5, 10, 0.4, 0.0))
+    window.click(panel(window).pause)
+    first.say(Closed(-9))
+    window.until(lambda: len(trainer.made) == 2)
+    assert trainer.last.snapshot is first.snapshot
+    assert trainer.last.requests == first.requests
+    assert window.controller.state.learning.done == 0
+    assert seen(panel(window).box, "Learning ended unexpectedly and began anew.")
+    # Who paused it before has paused it still.
+    trainer.last.say(Ready("cpu"))
+    window.until(lambda: trainer.last.heard == [True])
+    trainer.last.say(Closed(-9))
+    window.until(lambda: not window.controller.state.learning.running)
+    assert seen(panel(window).box, "Learning ended unexpectedly; the network is as it was.")
+    assert "ended unexpectedly" in window.controller.state.panel.problem
+    assert panel(window).learn.isEnabled()
+    assert len(trainer.made) == 2
+
+
+def test_a_trainer_that_vanishes_while_it_stops_is_not_sent_out_again(window, trainer):
+    accept(window, 2)
+    window.click(panel(window).learn)
+    window.click(panel(window).stop)
+    trainer.last.say(Closed(-9))
+    window.until(lambda: not window.controller.state.learning.running)
+    assert len(trainer.made) == 1
