@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -42,11 +43,18 @@ class Partner:
         CriiError
             If the process ended instead.
         """
-        try:
+        self.begin(question)
+        return self.answer()
+
+    def begin(self, question: Any) -> None:
+        """Put a question; its `answer` is waited for before the next one. Raises as `ask`."""
+        with _ended():
             self._pipe.send(question)
+
+    def answer(self) -> Any:
+        """Wait for the answer to the question that was put; raises as `ask`."""
+        with _ended():
             return self._pipe.recv()
-        except (EOFError, OSError) as error:
-            raise CriiError("the benchmark cannot go on: what we compare with ended") from error
 
     def close(self) -> None:
         """End it."""
@@ -55,6 +63,14 @@ class Partner:
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
+
+
+@contextmanager
+def _ended() -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, OSError) as error:
+        raise CriiError("the benchmark cannot go on: what we compare with ended") from error
 
 
 def _serve(pipe: Connection, make: Callable[..., Answering], arguments: tuple[Any, ...]) -> None:

@@ -13,8 +13,10 @@ _RATIOS = {
     "paint_p95_resting_ratio": "  nothing learning, over bare",
     "scroll_p95_ratio": "scrolling, 95 %, over bare",
     "proposal_ratio": "proposals, learning over resting",
+    "proposal_painting_ratio": "  both while a hand paints",
     "training_ratio": "training steps over a bare loop",
-    "training_painting_ratio": "  while a hand paints",
+    "training_painting_ratio": "  both while a hand paints",
+    "training_painting_over_rest": "  painting over bare at rest",
 }
 _STROKE_FIGURES = ("median_ms", "p95_ms", "p95_cpu_ms", "p95_handled_ms")
 

@@ -187,16 +187,16 @@ class Learning(QObject):
         self._listeners.changed()
 
     def make_room(self, proposing: bool) -> None:
-        """Wait while slices are proposed, if we learn on a GPU: who looks on comes first.
+        """Wait while slices are proposed: who looks on comes first.
 
-        The engine is taken to compute there, too. On a processor the system sees to that.
+        A processor's priorities alone do not see to that where the window is at work, too.
         """
         self._proposing = proposing
         self._let_wait()
 
     def _let_wait(self) -> None:
         """Tell the trainer whether to wait, if that changed."""
-        waits = self._paused or (self._proposing and self._run.on_gpu)
+        waits = self._paused or self._proposing
         if self._trainer is not None and waits != self._run.waits:
             self._run.wait(waits)
             self._trainer.pause(waits)

@@ -47,11 +47,6 @@ class LearningRun:
         return self._waiting_since is not None
 
     @property
-    def on_gpu(self) -> bool:
-        """Whether it is known to be computed on a GPU."""
-        return self.device not in {"", "cpu"}
-
-    @property
     def place(self) -> str:
         """Where it is computed, in words."""
         return place_in_words(self.device, self._memory_mb)

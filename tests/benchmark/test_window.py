@@ -42,7 +42,10 @@ def test_a_window_and_its_training_are_measured(tmp_path: Path) -> None:
         phases[name]["longest_ms"] for name in ("proposing", "learning", "rounds")
     )
     assert 0 < report["event_loop_p99_ms"] <= report["event_loop_gap_ms"]
-    ratios = ("paint_p95_ratio", "proposal_ratio", "training_ratio", "training_painting_ratio")
+    ratios = (
+        "paint_p95_ratio", "proposal_ratio", "proposal_painting_ratio", "training_ratio",
+        "training_painting_ratio", "training_painting_over_rest",
+    )  # fmt: skip
     for name in ratios:
         low, high = report[f"{name}_interval"]
         assert 0 < low <= report[name] <= high

@@ -260,17 +260,11 @@ def test_everything_can_be_reached_in_a_low_window_and_tells_what_it_does(window
     assert not panel(window).details.box.isVisible()
 
 
-def test_on_a_gpu_learning_makes_room_for_proposals_and_on_a_processor_it_need_not(
-    window, engine, trainer
-):
+def test_learning_makes_room_for_proposals(window, engine, trainer):
     window.pick(panel(window).mode, 0)
     accept(window, 2)
     trainer.last.say(Ready("cpu"))
     window.assistant.propose(whole_volume=True)
-    engine.last.answer()
-    assert trainer.last.heard == []
-    window.assistant.propose(whole_volume=True)
-    trainer.last.say(Ready("cuda:0"))
     window.until(lambda: trainer.last.heard == [True])
     # The user's own pause outlasts the proposals.
     window.click(panel(window).pause)

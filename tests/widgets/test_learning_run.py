@@ -76,12 +76,3 @@ def test_while_it_waits_what_is_left_stays(clock: Clock) -> None:
     clock.now += 1000
     assert run.words(False).endswith("about 36 s left.")
     assert run.words(True) == "Paused: learning from 1 corrected slice waits after step 2 of 11."
-
-
-@pytest.mark.parametrize(
-    ("device", "on_gpu"), [("", False), ("cpu", False), ("cuda:0", True), ("mps", True)]
-)
-def test_where_it_computes(device: str, on_gpu: bool) -> None:
-    run = LearningRun()
-    run.device = device
-    assert run.on_gpu is on_gpu

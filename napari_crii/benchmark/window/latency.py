@@ -105,7 +105,9 @@ def window_latency(
                 phases |= _phases(paint)
                 found |= _window_report(phases, paint, proposals)
             if "training" in plan.parts:
-                found |= _training_report(_training_rounds(rounds, task, plan.rounds, advance))
+                found |= _training_report(
+                    _training_rounds(rounds, hand, task, plan.rounds, advance)
+                )
         return {
             **found,
             "rounds": plan.rounds,
@@ -137,19 +139,24 @@ def _window_rounds(
     rounds: Rounds, hand: Hand, task: DemoTask, count: int, told: Callable[[], None]
 ) -> tuple[Found, Found]:
     """Paint and propose, with and without what disturbs."""
-    size = (hand.window.width(), hand.window.height())
-    bare = Partner(BareWindow, task.volume, size, hand.slices)
-    with closing(bare):
+    with closing(_bare_window(hand, task)) as bare:
         paint = rounds.paint(bare, count, told)
     return paint, rounds.propose(count, told)
 
 
-def _training_rounds(rounds: Rounds, task: DemoTask, count: int, told: Callable[[], None]) -> Found:
+def _bare_window(hand: Hand, task: DemoTask) -> Partner:
+    size = (hand.window.width(), hand.window.height())
+    return Partner(BareWindow, task.volume, size, hand.slices)
+
+
+def _training_rounds(
+    rounds: Rounds, hand: Hand, task: DemoTask, count: int, told: Callable[[], None]
+) -> Found:
     volume = task.volume
     rows, columns = volume.slices().shape[1:3]
-    loop = Partner(make_bare_loop, weights_of(task), (rows, columns), volume.pixel_spacing)
-    with closing(loop) as bare:
-        return rounds.train(bare, count, told)
+    made = Partner(make_bare_loop, weights_of(task), (rows, columns), volume.pixel_spacing)
+    with closing(made) as loop, closing(_bare_window(hand, task)) as bare:
+        return rounds.train(loop, bare, count, told)
 
 
 def _phases(paint: Found) -> dict[str, Gaps]:
@@ -169,6 +176,7 @@ def _window_report(phases: dict[str, Gaps], paint: Found, proposals: Found) -> d
         "gap_over_bare": round(loaded.longest_ms / Phase.of(phases["bare"]).longest_ms, 3),
         **paint_report(paint),
         **ratio_of(proposals, "learning", "resting", "proposal_ratio"),
+        **ratio_of(proposals, "learning_painting", "resting_painting", "proposal_painting_ratio"),
         "proposal_seconds": medians(proposals),
     }
 
@@ -176,6 +184,7 @@ def _window_report(phases: dict[str, Gaps], paint: Found, proposals: Found) -> d
 def _training_report(training: Found) -> dict[str, Any]:
     return {
         **ratio_of(training, "ours", "bare", "training_ratio"),
-        **ratio_of(training, "painting", "bare", "training_painting_ratio"),
+        **ratio_of(training, "painting", "bare_painting", "training_painting_ratio"),
+        **ratio_of(training, "painting", "bare", "training_painting_over_rest"),
         "steps_per_second": medians(training),
     }

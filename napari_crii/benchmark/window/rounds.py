@@ -27,6 +27,8 @@ from napari_crii.widgets.assistant import CriiAssistant
 from napari_crii.widgets.learning import LearningPlan
 
 _STEPS = 5
+# For which a hand paints on bare napari, so that it does until the bare loop is through.
+_LOOP_SECONDS = 6.0
 _SETTLING_SECONDS = 0.3
 _ENDLESS = 1_000_000
 _P95 = 0.95
@@ -104,19 +106,35 @@ class Rounds:
         return found
 
     def propose(self, rounds: int, told: Told) -> Found:
-        """Propose the volume: while the trainer is suspended, and while it learns."""
+        """Propose the volume: with the trainer suspended and learning, also while a hand paints."""
         works: dict[str, Callable[[], float]] = {
             "resting": self._propose,
             "learning": lambda: self._while_learning(self._propose),
+            "resting_painting": lambda: self._while_painting(self._propose),
+            "learning_painting": lambda: self._while_learning(
+                lambda: self._while_painting(self._propose)
+            ),
         }
         return _timed(works, rounds, told)
 
-    def train(self, bare: Partner, rounds: int, told: Told) -> Found:
-        """Count steps a second: of a bare loop, of ours, of ours while the hand paints."""
+    def train(self, loop: Partner, bare: Partner, rounds: int, told: Told) -> Found:
+        """Count steps a second: of a bare loop and of ours, each also while a hand paints.
+
+        Beside the bare loop it paints on bare napari, for longer than the loop takes.
+        """
+
+        def bare_painting() -> float:
+            bare.begin(Question(_LOOP_SECONDS, True))
+            rate = float(loop.ask(_STEPS))
+            bare.answer()
+            self._window.raise_()
+            return rate
+
         works: dict[str, Callable[[], float]] = {
-            "bare": lambda: float(bare.ask(_STEPS)),
+            "bare": lambda: float(loop.ask(_STEPS)),
             "ours": lambda: self._while_learning(self._rate),
-            "painting": lambda: self._while_learning(self._rate_painting),
+            "bare_painting": bare_painting,
+            "painting": lambda: self._while_learning(lambda: self._while_painting(self._rate)),
         }
         return _timed(works, rounds, told)
 
@@ -172,11 +190,11 @@ class Rounds:
         gaps = gaps_until(lambda: None, self._steps_done(_STEPS))
         return _STEPS / float(gaps[:, 0].sum())
 
-    def _rate_painting(self) -> float:
+    def _while_painting(self, work: Callable[[], float]) -> float:
         self._hand.start()
-        rate = self._rate()
+        found = work()
         gaps_until(self._hand.rest, lambda: self._hand.idle)
-        return rate
+        return found
 
     def _steps_done(self, count: int) -> Done:
         """Return what is done when the trainer took so many more steps."""
