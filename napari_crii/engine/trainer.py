@@ -55,7 +55,7 @@ def main() -> None:
         channel.send(Ready(str(device)))
         request = channel.receive(wait=True)
         if isinstance(request, Learn):
-            for message in _learn(Wishes(channel), request, device):
+            for message in learn_where_it_works(Wishes(channel), request, device):
                 channel.send(message)
     except (CriiError, OSError, ValueError, MemoryError, RuntimeError) as error:
         channel.send(_said(error))
@@ -99,6 +99,25 @@ class Wishes:
                 self._paused = message.paused
             else:
                 self._stopped = True
+
+
+def learn_where_it_works(wishes: Wishes, request: Learn, device: torch.device) -> Iterator[Message]:
+    """Yield what the window is told of a run; a device that fails leaves it to the processor.
+
+    Raises
+    ------
+    RuntimeError
+        If the processor fails, too, or memory runs out.
+    """
+    try:
+        yield from _learn(wishes, request, device)
+    except RuntimeError as error:
+        if device.type == "cpu" or is_out_of_memory(error):
+            raise
+        processor = torch.device("cpu")
+        yield Notice(f"Learning failed on {device} and began anew on the processor.")
+        yield Ready(str(processor))
+        yield from _learn(wishes, request, processor)
 
 
 def _learn(wishes: Wishes, request: Learn, device: torch.device) -> Iterator[Message]:

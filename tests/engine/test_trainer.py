@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from napari_crii.checkpoint import Checkpoint, load_checkpoint
 from napari_crii.device import VARIABLE
@@ -21,11 +22,13 @@ from napari_crii.engine.messages import (
     LearningFinished,
     LearningStepped,
     Message,
+    Notice,
     PauseLearning,
     Ready,
     StopLearning,
 )
 from napari_crii.engine.trainer import Wishes
+from napari_crii.errors import CheckpointError
 from napari_crii.snapshot import LabelledSlice, Snapshot, save_snapshot
 from napari_crii.volume import IntensityStats
 from tests.engine.waiting import Inbox
@@ -99,6 +102,27 @@ def silent(inbox: Inbox, seconds: float = 4) -> bool:
         except queue.Empty:
             return True
     return False
+
+
+def test_a_device_that_fails_leaves_learning_to_the_processor(
+    tmp_path: Path, weights: tuple[Path, Checkpoint]
+) -> None:
+    save_snapshot(tmp_path / "s.npz", snapshot(0))
+    request = Learn(str(tmp_path / "s.npz"), str(weights[0]), str(tmp_path), iterations=2)
+    wishes = Wishes(Pipe())  # type: ignore[arg-type]
+    # Tensors without memory: whoever reads what was computed raises.
+    said = list(module.learn_where_it_works(wishes, request, torch.device("meta")))
+    assert said[0] == Notice("Learning failed on meta and began anew on the processor.")
+    assert said[1] == Ready("cpu")
+    assert isinstance(said[-1], LearningFinished)
+    assert load_checkpoint(said[-1].checkpoint).provenance["parent"] == weights[1].digest
+
+
+def test_what_fails_on_the_processor_is_not_hidden(tmp_path: Path) -> None:
+    request = Learn("", str(tmp_path / "no.safetensors"), str(tmp_path))
+    wishes = Wishes(Pipe())  # type: ignore[arg-type]
+    with pytest.raises(CheckpointError):
+        list(module.learn_where_it_works(wishes, request, torch.device("cpu")))
 
 
 class TestChild:
