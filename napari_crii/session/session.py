@@ -123,6 +123,10 @@ class Session:
         """Return the number of accepted slices that no training has seen."""
         return sum(number not in self.cases[key].notes.learned for key, number in self._accepted())
 
+    def teaches(self) -> bool:
+        """Whether there is an accepted slice to learn from, be it once more."""
+        return any(True for _ in self._accepted())
+
     def accepted_meanwhile(self) -> bool:
         """Whether a slice can be learnt from that was accepted since the latest snapshot."""
         frozen = self._frozen

@@ -197,7 +197,7 @@ class Learning(QObject):
     def _let_wait(self) -> None:
         """Tell the trainer whether to wait, if that changed."""
         waits = self._paused or self._proposing
-        if self._trainer is not None and waits != self._run.waits:
+        if self._trainer is not None and waits != self._run.waits and not self._run.stopping:
             self._run.wait(waits)
             self._trainer.pause(waits)
 

@@ -101,8 +101,10 @@ def _unjudged(finished: LearningFinished) -> str:
     )
 
 
-def offer_in_words(mode: LearningMode, new: int, running: bool) -> str:
-    """Return the question, or the sentence, about slices that nothing was learnt from yet."""
+def offer_in_words(mode: LearningMode, new: int, running: bool, again: bool = False) -> str:
+    """Return the question, or the sentence, about slices to learn from: new ones, or all again."""
+    if again and not new and not running:
+        return "An earlier version is in use; Learn now learns from all corrected slices again."
     if running or not new or mode is LearningMode.AUTOMATIC:
         return ""
     counted = slices_in_words(new, "new")

@@ -125,10 +125,11 @@ class NetworkAtWork(QObject):
         """Return what the panel of learning shows."""
         learning, mode, new = self.learning, self.mode, self._new_slices()
         curve, reading = learning.curve, self._earlier.reading
+        again = self.weights.list.is_behind and self._sitting.learnable(again=True) is not None
         return LearningView(
             mode=mode,
-            offer=READING if reading else offer_in_words(mode, new, learning.running),
-            can_learn=bool(new) and not learning.running and not reading,
+            offer=READING if reading else offer_in_words(mode, new, learning.running, again),
+            can_learn=(bool(new) or again) and not learning.running and not reading,
             paused=learning.paused,
             place=learning.place if learning.running else "",
             remarks=learning.run_remarks,
@@ -214,9 +215,10 @@ class NetworkAtWork(QObject):
     def learn(self, plan: LearningPlan | None = None) -> None:
         """Start a fine-tuning tick, unless one is at work or nothing is new.
 
-        In a project what was corrected in earlier sittings is read first, once.
+        Where weights were rolled back that learnt from all, it learns from all again. In a project
+        what was corrected in earlier sittings is read first, once.
         """
-        session = self._sitting.learnable()
+        session = self._sitting.learnable(again=self.weights.list.is_behind)
         if session is None or self._in_between or self.learning.running:
             return
         chosen = plan or LearningPlan(self.checkpoint)
@@ -244,7 +246,7 @@ class NetworkAtWork(QObject):
 
     def learn_by_itself(self) -> None:
         """Start a fine-tuning tick if that is wanted without being asked for."""
-        if self.mode is LearningMode.AUTOMATIC:
+        if self.mode is LearningMode.AUTOMATIC and self._sitting.learnable() is not None:
             self.learn()
         else:
             self._audience.changed()

@@ -89,10 +89,12 @@ class Sitting(QObject):
         """
         return None if self.read_only else self.session
 
-    def learnable(self) -> Session | None:
-        """Return the session, if the network may learn something new from it."""
+    def learnable(self, again: bool = False) -> Session | None:
+        """Return the session, if the network may learn something new from it, or `again`."""
         session = self.teaching
-        return session if session is not None and session.fresh_slices() else None
+        if session is None or not (session.teaches() if again else session.fresh_slices()):
+            return None
+        return session
 
     def open(self, wish: Wish, then: Callable[[Project], None]) -> None:
         """Open a project, then hand it over; only `use` puts it in the place of the one before."""

@@ -32,6 +32,14 @@ class WeightsHistory:
         """What was in use before that, if anything was."""
         return self.of(self.used[-2]) if len(self.used) > 1 else None
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether weights that learnt since are not in use: they were rolled back."""
+        in_use = self.in_use
+        if in_use is None:
+            return False
+        return any(one.slices for one in self.entries[self.entries.index(in_use) + 1 :])
+
     def of(self, digest: str) -> PublishedWeights | None:
         """Return the entry of these weights."""
         return next((one for one in self.entries if one.digest == digest), None)

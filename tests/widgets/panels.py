@@ -23,6 +23,13 @@ def accept(window, *indices):
         assert window.case.status(index) is SliceStatus.ACCEPTED
 
 
+def learn(window, trainer):
+    """Press *Learn now*, and wait until the trainer is sent out: in a project it reads first."""
+    runs = len(trainer.made)
+    window.click(panel(window).learn)
+    window.until(lambda: len(trainer.made) > runs)
+
+
 def answer(window, engine, digest):
     """Let the engine answer what it was asked for last."""
     window.until(lambda: engine.last.asked)

@@ -10,7 +10,7 @@ from napari_crii.engine.messages import FellBack, LearningFinished
 from napari_crii.errors import ProjectError
 from napari_crii.session.project import Project
 from tests.widgets.conftest import CLASSES, save_small
-from tests.widgets.panels import accept, answer, in_use, panel, seen
+from tests.widgets.panels import accept, answer, in_use, learn, panel, seen
 from tests.widgets.projects import enter, open_scan, restored
 
 pytestmark = pytest.mark.gui
@@ -51,6 +51,19 @@ def publish(window, engine, trainer, tmp_path):
         return path
 
     return published
+
+
+def test_what_was_rolled_back_can_be_learnt_again_and_is_not_by_itself(window, trainer, publish):
+    publish(1)
+    runs = len(trainer.made)
+    assert not panel(window).learn.isEnabled()
+    window.click(panel(window).back)
+    assert seen(panel(window).box, "Learn now learns from all corrected slices again.")
+    window.pick(panel(window).mode, 0)
+    assert len(trainer.made) == runs
+    window.click(panel(window).learn)
+    assert len(trainer.made) == runs + 1
+    assert len(trainer.last.snapshot.training) == 1
 
 
 def test_rolling_back_proposes_anew_and_leaves_what_a_human_drew(window, engine, weights, publish):
@@ -164,7 +177,7 @@ def test_a_project_goes_on_with_the_weights_that_were_gone_back_to(
     first, second = (read_checkpoint_info(path).digest for path in paths)
     for index, path in enumerate(paths):
         accept(window, index)
-        window.click(panel(window).learn)
+        learn(window, trainer)
         trainer.last.say(LearningFinished("completed", str(path), "", check_slices=1))
         window.until(lambda path=path: in_use(window) == read_checkpoint_info(path).digest)
         answer(window, engine, f"{index}")
@@ -206,7 +219,7 @@ def test_what_is_learnt_in_one_project_never_comes_into_the_next(
     Project.create(tmp_path / "next", "next", CLASSES)
     window = in_project
     accept(window, 1)
-    window.click(panel(window).learn)
+    learn(window, trainer)
     late = save_small(tmp_path / "late.safetensors", seed=9)
     with Project.open(tmp_path / "next", "ana") as project:
         project.set("reader", "ana")
@@ -239,7 +252,7 @@ def test_weights_that_end_the_engine_again_and_again_are_told_and_no_longer_in_u
 def test_weights_that_could_not_be_kept_taught_nothing(in_project, trainer, tmp_path, monkeypatch):
     window = in_project
     accept(window, 1)
-    window.click(panel(window).learn)
+    learn(window, trainer)
 
     def full(*_):
         raise ProjectError("no room on the disk")
@@ -257,7 +270,7 @@ def test_weights_that_are_kept_when_other_work_is_open_already_mark_nothing(
 ):
     window = in_project
     accept(window, 1)
-    window.click(panel(window).learn)
+    learn(window, trainer)
     told = []
     sitting = window.controller.sitting
     path = save_small(tmp_path / "new.safetensors", seed=7)
