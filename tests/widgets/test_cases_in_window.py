@@ -21,7 +21,7 @@ from napari_crii.widgets.first_reading import FIRST
 from napari_crii.widgets.learning_words import READING
 from tests.widgets.conftest import save_small
 from tests.widgets.driver import HUMAN, LEFT, NO_KEY
-from tests.widgets.panels import accept, answer, panel, seen
+from tests.widgets.panels import accept, answer, learn, panel, seen
 from tests.widgets.projects import (
     SLICE,
     enter,
@@ -115,7 +115,7 @@ def test_a_case_that_is_shown_again_is_proposed_anew_where_older_weights_had(
     accept(window, 1)
     click(window, "heart-2")
     asked = len(engine.last.asked)
-    window.click(panel(window).learn)
+    learn(window, trainer)
     newer = save_small(tmp_path / "newer.safetensors", seed=9)
     digest = read_checkpoint_info(newer).digest
     trainer.last.say(LearningFinished("completed", str(newer), ""))
