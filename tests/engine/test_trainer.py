@@ -190,6 +190,7 @@ def test_memory_that_is_too_small_from_the_start_is_said(
 
     class Channel(Pipe):
         send = staticmethod(sent.append)
+        beat = staticmethod(lambda: None)
 
     def short(path: Path) -> Snapshot:
         raise MemoryError
