@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
@@ -70,10 +71,17 @@ def _said(error: Exception) -> Message:
     raise error
 
 
+class Source(Protocol):
+    """Where messages come from, as from a `Channel`."""
+
+    def receive(self, wait: bool) -> Message | None:
+        """Return the next message; None when the window has gone."""
+
+
 class Wishes:
     """What the window wishes while we learn."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Source) -> None:
         self._channel = channel
         self._paused = False
         self._stopped = False

@@ -51,7 +51,7 @@ class Pipe:
 
 def test_a_pause_holds_until_it_is_taken_back_and_anything_else_stops() -> None:
     pipe = Pipe()
-    wishes = Wishes(pipe)  # type: ignore[arg-type]
+    wishes = Wishes(pipe)
     assert not wishes.paused()
     pipe.messages += [PauseLearning(True)]
     assert wishes.paused()
@@ -60,7 +60,7 @@ def test_a_pause_holds_until_it_is_taken_back_and_anything_else_stops() -> None:
     pipe.messages += [PauseLearning(False)]
     assert not wishes.paused()
     for last in (StopLearning(), None):
-        wishes = Wishes(Pipe(PauseLearning(True), last))  # type: ignore[arg-type]
+        wishes = Wishes(Pipe(PauseLearning(True), last))
         assert not wishes.paused()
         assert wishes.stopped()
 
@@ -109,7 +109,7 @@ def test_a_device_that_fails_leaves_learning_to_the_processor(
 ) -> None:
     save_snapshot(tmp_path / "s.npz", snapshot(0))
     request = Learn(str(tmp_path / "s.npz"), str(weights[0]), str(tmp_path), iterations=2)
-    wishes = Wishes(Pipe())  # type: ignore[arg-type]
+    wishes = Wishes(Pipe())
     # Tensors without memory: whoever reads what was computed raises.
     said = list(module.learn_where_it_works(wishes, request, torch.device("meta")))
     assert said[0] == Notice("Learning failed on meta and began anew on the processor.")
@@ -120,7 +120,7 @@ def test_a_device_that_fails_leaves_learning_to_the_processor(
 
 def test_what_fails_on_the_processor_is_not_hidden(tmp_path: Path) -> None:
     request = Learn("", str(tmp_path / "no.safetensors"), str(tmp_path))
-    wishes = Wishes(Pipe())  # type: ignore[arg-type]
+    wishes = Wishes(Pipe())
     with pytest.raises(CheckpointError):
         list(module.learn_where_it_works(wishes, request, torch.device("cpu")))
 

@@ -202,6 +202,16 @@ def open_window(
 
 
 @pytest.fixture
+def window(
+    open_window: Callable[..., Any], engine: SimpleNamespace, trainer: SimpleNamespace
+) -> Any:
+    """Return a window in which everything is proposed, with stand-ins for its children."""
+    window = open_window()
+    window.propose(engine.last)
+    return window
+
+
+@pytest.fixture
 def scan(tmp_path: Path, phantom: Volume) -> Path:
     """Return a scan's file."""
     write_map(tmp_path / "scan.nii.gz", phantom.array.astype(np.float32) + 1, phantom.geometry)

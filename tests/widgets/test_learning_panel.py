@@ -30,14 +30,6 @@ pytestmark = pytest.mark.gui
 AUTOMATIC, ASK, MANUAL = LearningMode
 
 
-@pytest.fixture
-def window(open_window, engine, trainer):
-    """Return a window in which everything is proposed."""
-    window = open_window()
-    window.propose(engine.last)
-    return window
-
-
 def test_learning_by_itself_starts_with_the_slice_that_is_accepted(window, trainer):
     window.pick(panel(window).mode, 0)
     accept(window, 2)

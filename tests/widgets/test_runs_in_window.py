@@ -12,14 +12,6 @@ from tests.widgets.panels import accept, panel, seen
 pytestmark = pytest.mark.gui
 
 
-@pytest.fixture
-def window(open_window, engine, trainer):
-    """Return a window in which everything is proposed."""
-    window = open_window()
-    window.propose(engine.last)
-    return window
-
-
 @pytest.mark.parametrize("end", [Failed("no"), LearningFinished("refused", "", "no")])
 def test_what_is_accepted_while_a_run_comes_to_nothing_is_learnt_next(window, trainer, end):
     window.pick(panel(window).mode, 0)

@@ -17,14 +17,6 @@ pytestmark = pytest.mark.gui
 
 
 @pytest.fixture
-def window(open_window, engine, trainer):
-    """Return a window in which everything is proposed."""
-    window = open_window()
-    window.propose(engine.last)
-    return window
-
-
-@pytest.fixture
 def in_project(open_window, engine, trainer, folder, scan, weights):
     """Return a window on a case of a project, in which everything is proposed."""
     window = open_window()

@@ -27,8 +27,8 @@ from napari_crii.widgets.assistant import CriiAssistant
 from napari_crii.widgets.learning import LearningPlan
 
 _STEPS = 5
-# For which a hand paints on bare napari, so that it does until the bare loop is through.
-_LOOP_SECONDS = 6.0
+# How many times as long a bare loop may take beside a hand: for so long the hand paints.
+_SLOWED = 8
 _SETTLING_SECONDS = 0.3
 _ENDLESS = 1_000_000
 _P95 = 0.95
@@ -122,9 +122,10 @@ class Rounds:
 
         Beside the bare loop it paints on bare napari, for longer than the loop takes.
         """
+        seconds = _SLOWED * _STEPS / float(loop.ask(_STEPS))
 
         def bare_painting() -> float:
-            bare.begin(Question(_LOOP_SECONDS, True))
+            bare.begin(Question(seconds, True))
             rate = float(loop.ask(_STEPS))
             bare.answer()
             self._window.raise_()
