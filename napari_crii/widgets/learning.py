@@ -318,6 +318,8 @@ class Learning(QObject):
         if self._trainer is not None:
             self._trainer.close()
             self._trainer = None
+            # It holds the snapshot.
+            self._begin = lambda: None
             with contextlib.suppress(OSError):
                 self._snapshot.unlink(missing_ok=True)
         self._paused = False
