@@ -18,6 +18,7 @@ from napari_crii.training.guard import Guard, norm
 from napari_crii.training.ladder import LastGood, Rung
 from napari_crii.training.objectives import CoarseRefined, Objective, Step
 from napari_crii.training.streams import Batch, StreamSampler, require_slices
+from napari_crii.training.yielding import yielding
 
 _LONGEST_GRADIENT = 5.0
 # Where nothing is scaled the scale is 1.
@@ -48,7 +49,7 @@ def fit(
     stop
         Asked before each step; when it returns True the run ends with what was learnt.
     wanted
-        Asked before and within each step; while it returns True the run waits.
+        Asked before each step and after each layer; while it returns True the run waits.
 
     Yields
     ------
@@ -120,28 +121,29 @@ class Learner:
         guard = Guard(self.network.parameters())
         self.network.train()
         fault, done = "", 0
-        while done < self._config.iterations:
-            yield_now(wanted, self._step.device)
-            if stop():
-                break
-            loss = self._taken(done, wanted)
-            if loss is None:
-                if (fault := self._step_down()) != "":
+        with yielding((self.network, self.average), wanted, self._step.device):
+            while done < self._config.iterations:
+                yield_now(wanted, self._step.device)
+                if stop():
                     break
-                yield Remarked(f"Memory ran out; learning goes on with {self._rung.words}.")
-                continue
-            if (fault := guard.fault(done + 1, loss)) != "":
-                break
-            done += 1
-            self._keep(done)
-            yield Stepped(done, self._config.iterations, loss)
+                loss = self._taken(done)
+                if loss is None:
+                    if (fault := self._step_down()) != "":
+                        break
+                    yield Remarked(f"Memory ran out; learning goes on with {self._rung.words}.")
+                    continue
+                if (fault := guard.fault(done + 1, loss)) != "":
+                    break
+                done += 1
+                self._keep(done)
+                yield Stepped(done, self._config.iterations, loss)
         yield self._ended(before, done, fault)
 
-    def _taken(self, index: int, wanted: Callable[[], bool]) -> float | None:
+    def _taken(self, index: int) -> float | None:
         """Take a step and return its loss; None if memory ran out, the weights as before it."""
         try:
             batch = self._sampler.draw()
-            return self._step(batch, index, int(self._rng.integers(2**62)), wanted)
+            return self._step(batch, index, int(self._rng.integers(2**62)))
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -198,7 +200,7 @@ class _Step:
             fused=True,
         )
 
-    def __call__(self, batch: Batch, index: int, seed: int, wanted: Callable[[], bool]) -> float:
+    def __call__(self, batch: Batch, index: int, seed: int) -> float:
         """Take the step and return the loss; a non-finite loss or gradient changes nothing."""
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate(index, self._config)
@@ -214,7 +216,6 @@ class _Step:
         value = float(loss.detach())
         if not np.isfinite(value):
             return value
-        yield_now(wanted, self.device)
         self._optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(self._scaler.scale(loss))
         self._scaler.unscale_(self._optimiser)

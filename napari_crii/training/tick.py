@@ -27,6 +27,7 @@ from napari_crii.training.fit import learner_of
 from napari_crii.training.guard import norm
 from napari_crii.training.judging import Judge, loses
 from napari_crii.training.tick_config import TickConfig, steps_taken
+from napari_crii.training.yielding import yielding
 
 REFUSED = "refused"
 NO_MEMORY = "Memory ran out: close other programs, then learn again."
@@ -122,11 +123,17 @@ class _Tick:
     def run(
         self, stop: Callable[[], bool], wanted: Callable[[], bool]
     ) -> Iterator[Event | TickResult]:
+        """Judge, learn, judge; who wants the device is given way throughout."""
+        networks = (self._network, self._learner.average)
+        with yielding(networks, wanted, self._judge.device):
+            yield from self._steps(stop)
+
+    def _steps(self, stop: Callable[[], bool]) -> Iterator[Event | TickResult]:
         before = self._judge.scores(self._learner.average, stop)
         if before:
             yield self._checked(0, before)
         due = self._judge.steps(self._iterations)
-        for event in self._learner.run(stop, wanted):
+        for event in self._learner.run(stop):
             yield event
             match event:
                 case Stepped(step) if step in due:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from napari_crii import device
 from napari_crii.training import (
@@ -25,7 +27,11 @@ from napari_crii.training.guard import Guard
 from napari_crii.training.ladder import LastGood, Rung
 from napari_crii.training.method import PLUS
 from napari_crii.training.streams import StreamSampler, without_labels
+from napari_crii.training.yielding import yielding
 from tests.factories import disc_slice, small_network
+from tests.threads import torch_threads
+
+CPU = torch.device("cpu")
 
 CONFIG = TrainingConfig(iterations=4, batch=8, crop=48)
 
@@ -139,19 +145,44 @@ def test_a_run_without_shortage_is_the_same_as_before_to_the_bit() -> None:
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
-def test_a_run_waits_before_a_step_and_within_it_while_it_is_wanted_elsewhere() -> None:
-    asked: list[int] = []
-    steps: list[int] = []
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_run_waits_before_a_step_and_after_each_layer_on_its_way_and_back(threads: int) -> None:
+    network, asked, steps = small_network(), [], [0]
+    layers = sum(isinstance(layer, nn.Conv2d) for layer in network.modules())
 
     def wanted() -> bool:
-        asked.append(len(steps))
-        return asked.count(len(steps)) < 3
+        asked.append(steps[-1])
+        return False
 
-    for event in fit(small_network(), slices(), CONFIG, np.random.default_rng(0), wanted=wanted):
-        if isinstance(event, Stepped):
-            steps.append(event.step)
-    # Three times before a step, until it says no, and once within it.
-    assert [asked.count(step) for step in range(4)] == [4, 4, 4, 4]
+    with torch_threads(threads):
+        for event in fit(network, slices(), CONFIG, np.random.default_rng(0), wanted=wanted):
+            if isinstance(event, Stepped):
+                steps.append(event.step)
+    # Where a batch is passed in two parts, each part asks for itself.
+    each = 1 + 2 * layers * threads
+    assert [asked.count(step) for step in range(4)] == [each] * 4
+    network(torch.zeros(1, 1, 32, 32))
+    assert len(asked) == 4 * each
+
+
+def test_a_layer_waits_until_nobody_wants_the_device() -> None:
+    network, began, passed = small_network(), threading.Event(), threading.Event()
+    layer = next(layer for layer in network.modules() if isinstance(layer, nn.Conv2d))
+    layer.register_forward_pre_hook(lambda *_: began.set())
+
+    def work() -> None:
+        with yielding([network], lambda: not resumed.is_set(), CPU):
+            network(torch.zeros(1, 1, 32, 32))
+        passed.set()
+
+    resumed = threading.Event()
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert began.wait(20)
+    assert not passed.wait(0.05)
+    resumed.set()
+    thread.join(20)
+    assert passed.is_set()
 
 
 def test_float16_is_scaled_and_a_gradient_beyond_it_is_no_fault(

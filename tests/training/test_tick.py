@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from napari_crii.checkpoint import Checkpoint, load_checkpoint
 from napari_crii.errors import TrainingError
@@ -160,6 +161,26 @@ def test_weights_are_checked_before_on_the_way_and_after(rng: np.random.Generato
         plain.checkpoint.network.parameters(), result.checkpoint.network.parameters(), strict=True
     )
     assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_who_wants_the_device_is_given_way_while_weights_are_judged_too(
+    rng: np.random.Generator,
+) -> None:
+    snapshot = Snapshot(
+        tuple(frozen(disc_slice(rng), validation=number > 0) for number in range(4))
+    )
+    asked: list[int] = []
+
+    def wanted() -> bool:
+        asked.append(1)
+        return False
+
+    found: list[tuple[str, int]] = []
+    for event in run_tick(small_checkpoint(), snapshot, BRIEF, wanted=wanted):
+        found.append((type(event).__name__, len(asked)))
+        asked.clear()
+    layers = sum(isinstance(layer, nn.Conv2d) for layer in small_checkpoint().network.modules())
+    assert [times for name, times in found if name == "Checked"] == [3 * layers] * 3
 
 
 def test_plus_learns_from_untouched_slices_of_a_phantom_and_what_was_said_overrides() -> None:
