@@ -86,6 +86,38 @@ def test_yielding_waits_as_long_as_somebody_wants_the_device() -> None:
     assert yield_now(lambda: False, CPU) == 0
 
 
+def test_batches_go_to_cuda_from_pinned_memory_and_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[object] = []
+
+    def pin_memory(tensor: torch.Tensor) -> torch.Tensor:
+        done.append("pinned")
+        return tensor
+
+    def to(tensor: torch.Tensor, device: torch.device, non_blocking: bool) -> torch.Tensor:
+        done.append((device.type, non_blocking))
+        return tensor
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin_memory)
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    moved(torch.rand(3), torch.device("cuda:0"))
+    assert done == ["pinned", ("cuda", True)]
+    moved(torch.rand(3), torch.device("mps"))
+    assert done[2:] == [("mps", False)]
+
+
+def test_what_cuda_was_given_is_finished_before_we_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda place: done.append(f"{place} is idle"))
+    monkeypatch.setattr(module.time, "sleep", lambda seconds: done.append("waits"))
+    answers = iter([True, True, True, False])
+    yield_now(lambda: next(answers), torch.device("cuda:1"))
+    assert done == ["cuda:1 is idle", "waits", "waits"]
+    yield_now(lambda: False, torch.device("cuda:1"))
+    assert len(done) == 3
+
+
 @pytest.mark.parametrize(("processors", "threads"), [(1, 1), (2, 2), (3, 2), (4, 3), (16, 15)])
 def test_training_leaves_a_processor_to_the_window_where_there_are_more_than_two(
     processors: int, threads: int, monkeypatch: pytest.MonkeyPatch

@@ -162,7 +162,7 @@ class TrainerClient:
         self._child.send_later(freeze)
 
     def pause(self, paused: bool) -> None:
-        """Wait before the next step, or go on."""
+        """Wait after the layer at work, or go on."""
         self._child.send(PauseLearning(paused))
 
     def stop(self) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,6 @@ from pathlib import Path
 from qtpy.QtCore import QObject, QTimer
 
 from napari_crii.checkpoint_info import read_checkpoint_info
-from napari_crii.engine.client import TrainerClient
 from napari_crii.engine.messages import (
     Closed,
     Failed,
@@ -25,9 +22,10 @@ from napari_crii.engine.messages import (
     Ready,
 )
 from napari_crii.engine.protocol import mismatch
+from napari_crii.engine.trainer_run import TrainerRun
 from napari_crii.session import Session
 from napari_crii.session.weights import PublishedWeights
-from napari_crii.snapshot import LabelledSlice, Snapshot
+from napari_crii.snapshot import LabelledSlice
 from napari_crii.widgets.background import Mailbox, once
 from napari_crii.widgets.curve import LearningCurve
 from napari_crii.widgets.learning_run import LearningRun
@@ -40,8 +38,6 @@ TOLD_MS = 500
 _KEPT = 50
 # The child asks between two steps whether it may go on; check slices can take longer.
 _STOP_MS = 10_000
-# How often a run is begun whose trainer vanishes.
-_BEGINS = 2
 
 
 @dataclass(frozen=True)
@@ -90,11 +86,9 @@ class Learning(QObject):
     def __init__(self, listeners: Listeners, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._listeners = listeners
-        self._trainer: TrainerClient | None = None
+        self._trainer: TrainerRun | None = None
         self._number = 0
         self._run = LearningRun()
-        self._begin: Callable[[], None] = lambda: None
-        self._begins = 0
         self._paused, self._proposing = False, False
         self._mailbox = Mailbox(self._on_message, self)
         self._soon = once(listeners.changed)
@@ -116,7 +110,7 @@ class Learning(QObject):
     @property
     def progress(self) -> Progress:
         """How far the run at work is."""
-        return self._run.progress
+        return self._run.progress if self.running else Progress()
 
     @property
     def curve(self) -> LearningCurve:
@@ -152,9 +146,8 @@ class Learning(QObject):
         # A tick learns from what a human said; other slices would only take room on the disk.
         snapshot = session.snapshot(neighbours_of(plan.checkpoint), 0, earlier)
         self._session = session
-        self._snapshot = folder / f"{uuid.uuid4().hex}.npz"
         request = Learn(
-            snapshot=str(self._snapshot),
+            snapshot="",
             checkpoint="" if plan.checkpoint is None else str(plan.checkpoint),
             folder=str(folder),
             iterations=plan.iterations,
@@ -162,23 +155,15 @@ class Learning(QObject):
             classes=tuple(c.name for c in session.classes),
             channels=next(iter(session.cases.values())).volume.channels,
         )
-        self._begin = lambda: self._send_out(snapshot, folder, request)
-        self._begins = 0
-        self._begin()
-
-    def _send_out(self, snapshot: Snapshot, folder: Path, request: Learn) -> None:
-        """Start a trainer on a snapshot, from the first step."""
-        self._begins += 1
         self._number += 1
         number, post = self._number, self._mailbox.post
-        self._trainer = TrainerClient(lambda message: post((number, message)))
-        self._trainer.learn(snapshot, folder, request)
         self._run = LearningRun(len(snapshot.slices))
-        self._run.progress = Progress(0, 1)
+        self._trainer = TrainerRun(lambda said: post((number, said)), snapshot, folder, request)
+        self._let_wait()
         self._say(self._at_work())
 
     def pause(self, paused: bool) -> None:
-        """Wait before the next step, or go on."""
+        """Wait where it is, or go on."""
         if self._trainer is None or paused == self._paused:
             return
         self._paused = paused
@@ -237,27 +222,16 @@ class Learning(QObject):
             case Failed(text):
                 self._fail(f"Learning failed: {text.rstrip('.')}.")
             case Closed():
-                self._on_vanished()
+                self._fail("Learning ended unexpectedly; the network is as it was.")
             case _:
                 self._take_note(message)
-
-    def _on_vanished(self) -> None:
-        """Begin anew where the trainer was killed or hung: nothing of it was used."""
-        assert self._trainer is not None
-        if self._run.stopping or self._begins == _BEGINS:
-            self._fail("Learning ended unexpectedly; the network is as it was.")
-            return
-        self._trainer.close()
-        self._begin()
-        self._remark("Learning ended unexpectedly and began anew.")
-        self._listeners.changed()
 
     def _take_note(self, message: Message) -> None:
         """Hear what happens on the way, and tell of it soon."""
         match message:
             case Ready(device):
-                self._run.device = device
-                self._let_wait()
+                self._run.begin(device)
+                self._tell_step()
             case LearningStepped():
                 self._run.step(message)
                 self._tell_step()
@@ -318,12 +292,7 @@ class Learning(QObject):
         if self._trainer is not None:
             self._trainer.close()
             self._trainer = None
-            # It holds the snapshot.
-            self._begin = lambda: None
-            with contextlib.suppress(OSError):
-                self._snapshot.unlink(missing_ok=True)
         self._paused = False
-        self._run.progress = Progress()
         self._say(words)
 
     def _say(self, words: str) -> None:

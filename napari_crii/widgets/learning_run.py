@@ -21,7 +21,7 @@ class LearningRun:
     Attributes
     ----------
     progress
-        Steps; none of none when it is over.
+        Steps.
     device
         Where it is computed; empty until that is known.
     remarks
@@ -32,14 +32,19 @@ class LearningRun:
 
     def __init__(self, slices: int = 0) -> None:
         self.slices = slices
-        self.progress = Progress()
-        self.device = ""
-        self.curve = LearningCurve()
         self.remarks: list[str] = []
         self.stopping = False
+        self._waiting_since: float | None = None
+        self.begin("")
+
+    def begin(self, device: str) -> None:
+        """Count from the first step on, where it is computed; what waits, waits on."""
+        self.device = device
+        self.progress = Progress(0, 1)
+        self.curve = LearningCurve()
         self._memory_mb = 0.0
         self._started = time.monotonic()
-        self._waiting_since: float | None = None
+        self._waiting_since = self._started if self.waits else None
 
     @property
     def waits(self) -> bool:

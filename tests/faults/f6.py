@@ -40,6 +40,7 @@ from napari_crii.preprocessing import Preprocessing
 from napari_crii.training import Finished, FinishReason, Remarked, Stepped, TrainingConfig
 from napari_crii.training.data import from_snapshot
 from napari_crii.training.fit import learner_of
+from napari_crii.training.method import PRESETS, preset
 from napari_crii.training.objectives import CoarseRefined
 from napari_crii.training.streams import StreamSampler
 from tests.faults.frame import Verdict, main
@@ -58,8 +59,9 @@ STEPS = 6
 BATCH, CROP = 8, 64
 _KINDS = ("training, injected", "training, limited", "proposal, injected", "proposal, limited")
 _PLACES = ("draw", "forward", "backward", "update")
-# From where the least thing fails to where a whole step fits, in bytes.
-_LIMITS = (48 << 20, 1200 << 20)
+# From where the least thing fails to where all of it fits, in bytes.
+_STEP_LIMITS = (100 << 20, 500 << 20)
+_SLICE_LIMITS = (48 << 20, 1200 << 20)
 _BIG = (2, 448, 512)
 # What the smallest tile shows the network, its margins too.
 _LEAST = 128
@@ -97,8 +99,9 @@ def _training_injected(work: Work, folder: Path, rng: np.random.Generator) -> Ou
     once, place = bool(rng.random() < 0.5), str(rng.choice(_PLACES))
     at = int(rng.integers(1, STEPS + 1))
     fits = (int(rng.integers(1, BATCH + 1)), int(rng.choice([16, 32, 48, 64])))
+    method = str(rng.choice(list(PRESETS)))
     data = from_snapshot(work.snapshot().training, start.preprocessing, 2)
-    config = TrainingConfig(iterations=STEPS, batch=BATCH, crop=CROP)
+    config = TrainingConfig(iterations=STEPS, batch=BATCH, crop=CROP, method=preset(method))
     taken = 0
 
     def too_much(batch: int, crop: int) -> bool:
@@ -120,7 +123,8 @@ def _training_injected(work: Work, folder: Path, rng: np.random.Generator) -> Ou
     assert isinstance(event, Finished)
     rungs, end = _expected(None if once else fits)
     said = [tuple(map(int, re.findall(r"\d+", text))) for text in remarks]
-    words = f"{type(error).__name__} in {place}, " + (f"once, at {at}" if once else f"fits {fits}")
+    words = f"{type(error).__name__} in {place} of {method}, "
+    words += f"once, at {at}" if once else f"fits {fits}"
     if said != rungs or event.reason != end or not all(map(is_sentence, remarks)):
         return words, f"said {said} and {event}, expected {rungs} and {end}", "wrong"
     if end is FinishReason.FAILED and not torch.equal(_weights_of(learner.network), came):
@@ -228,7 +232,7 @@ def _proposal_injected(work: Work, folder: Path, rng: np.random.Generator) -> Ou
 
 def _training_limited(work: Work, folder: Path, rng: np.random.Generator) -> Outcome:
     """Limit a real trainer, which learns with a network of the usual size."""
-    more = _some_bytes(rng)
+    more = _some_bytes(rng, _STEP_LIMITS)
     request = Learn(
         snapshot=str(folder / "s.npz"),
         checkpoint="",
@@ -254,7 +258,7 @@ def _training_limited(work: Work, folder: Path, rng: np.random.Generator) -> Out
 
 def _proposal_limited(work: Work, folder: Path, rng: np.random.Generator) -> Outcome:
     """Limit a real engine, which proposes a large slice."""
-    more = _some_bytes(rng)
+    more = _some_bytes(rng, _SLICE_LIMITS)
     path = folder / "weights.safetensors"
     recipe = Preprocessing(scope="volume")
     save_checkpoint(path, new_checkpoint(numbered_classes(["disc"]), recipe))
@@ -282,9 +286,9 @@ def _proposal_limited(work: Work, folder: Path, rng: np.random.Generator) -> Out
         engine.close(wait=True)
 
 
-def _some_bytes(rng: np.random.Generator) -> int:
+def _some_bytes(rng: np.random.Generator, limits: tuple[int, int]) -> int:
     """Return a number of bytes, small ones as often as large ones."""
-    low, high = np.log(_LIMITS)
+    low, high = np.log(limits)
     return int(np.exp(rng.uniform(low, high)))
 
 

@@ -25,6 +25,7 @@ from napari_crii.engine.messages import Learn, LearningFinished
 from napari_crii.snapshot import Snapshot
 from napari_crii.training import Finished, FinishReason, fit
 from napari_crii.training.data import from_snapshot
+from napari_crii.training.method import PRESETS
 from napari_crii.training.objectives import CoarseRefined
 from napari_crii.training.tick import TickResult, run_tick
 from napari_crii.training.tick_config import TickConfig
@@ -59,6 +60,8 @@ def _in_process(snapshot: Snapshot, kind: str, rng: np.random.Generator) -> tupl
     if kind == "learning rate":
         config = replace(config, learning_rate=float(rng.uniform(0.3, 1)), iterations=4 * STEPS)
         words = f"a learning rate of {config.learning_rate:.2f}"
+    config = replace(config, preset=str(rng.choice(list(PRESETS))))
+    words += f", by {config.preset}"
     start = weights()
     with _poison(kind, at, value):
         *_, result = run_tick(start, snapshot, config)
@@ -128,7 +131,9 @@ def _in_trainer(snapshot: Snapshot, folder: Path, rng: np.random.Generator) -> t
         folder=str(folder / "published"),
         iterations=4 * STEPS,
         learning_rate=rate,
+        preset=str(rng.choice(list(PRESETS))),
     )
+    words += f", by {request.preset}"
     said, code = learn_in_child(snapshot, request, folder)
     end = said[-1]
     if not isinstance(end, LearningFinished) or code != 0:

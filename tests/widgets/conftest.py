@@ -169,7 +169,7 @@ def trainer(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         made.made.append(made.last)
         return made.last
 
-    monkeypatch.setattr("napari_crii.widgets.learning.TrainerClient", make)
+    monkeypatch.setattr("napari_crii.engine.trainer_run.TrainerClient", make)
     return made
 
 

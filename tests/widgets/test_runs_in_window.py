@@ -58,11 +58,11 @@ def test_a_run_whose_trainer_vanishes_begins_anew_once(window, trainer):
     window.until(lambda: len(trainer.made) == 2)
     assert trainer.last.snapshot is first.snapshot
     assert trainer.last.requests == first.requests
-    assert window.controller.state.learning.done == 0
-    assert seen(panel(window).box, "Learning ended unexpectedly and began anew.")
     # Who paused it before has paused it still.
+    assert trainer.last.heard == [True]
     trainer.last.say(Ready("cpu"))
-    window.until(lambda: trainer.last.heard == [True])
+    window.until(lambda: window.controller.state.learning.done == 0)
+    window.until(lambda: seen(panel(window).box, "Learning ended unexpectedly and began anew."))
     trainer.last.say(Closed(-9))
     window.until(lambda: not window.controller.state.learning.running)
     assert seen(panel(window).box, "Learning ended unexpectedly; the network is as it was.")
