@@ -29,12 +29,12 @@ from napari_crii.training import TrainingSlice
 from napari_crii.training.data import from_snapshot
 from napari_crii.training.folder import read_pairs
 from napari_crii.training.tick import TickResult, run_tick
-from napari_crii.training.tick_config import FIRST_RUN, TickConfig, usual_config
+from napari_crii.training.tick_config import FIRST_RUN, YOUNG_RUNS, TickConfig, usual_config
 from napari_crii.volume import neighbourhood
 
 CORRECTED = (1, 2, 4, 8)
 UNNAMED = ("foreground",)
-STARTS = ("none", "other", "own")
+STARTS = ("none", "other", "own", "grown")
 PRESETS = ("sup", "plus")
 
 Progress = Callable[[int, int, str], None]
@@ -52,7 +52,7 @@ class TickStudy:
         A checkpoint of another task, for the start ``other``.
     starts, presets
         Out of `STARTS` and `PRESETS`. ``own`` starts from a network that first learnt one other
-        patient of the same task.
+        patient of the same task; ``grown`` from one that did so until it was no longer young.
     seeds
         Each draws its own scans to correct, patients to test, and slices.
     scans, tested
@@ -223,9 +223,9 @@ def _start(plan: TickStudy, start: str, taught: Sequence[LabelledSlice], seed: i
     fresh = new_checkpoint(classes, plan.recipe, seed=seed)
     if start == "other":
         return transferred(load_checkpoint(plan.other), fresh)
-    if start == "own":
-        config = replace(FIRST_RUN, crop=plan.crop, preset="sup")
-        return _ticked(fresh, Snapshot(tuple(taught)), config)
+    config = replace(FIRST_RUN, crop=plan.crop, preset="sup")
+    for _ in range({"own": 1, "grown": YOUNG_RUNS}.get(start, 0)):
+        fresh = _ticked(fresh, Snapshot(tuple(taught)), config)
     return fresh
 
 

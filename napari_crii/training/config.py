@@ -24,6 +24,9 @@ class TrainingConfig:
         Steps over which the learning rate rises from zero.
     focus
         Share of crops centred on annotated foreground.
+    corrective
+        Share of crops centred on what the network missed when the run began, of slices of which
+        that is known; the others are shared out as above.
     ema_decay
         Of the exponential moving average of the weights, which is the result.
     replay
@@ -51,6 +54,7 @@ class TrainingConfig:
     weight_decay: float = 1e-4
     warmup: int = 50
     focus: float = 0.5
+    corrective: float = 0.0
     ema_decay: float = 0.99
     replay: float = 0.5
     mirror_axes: tuple[int, ...] = (0, 1)
@@ -71,8 +75,10 @@ class TrainingConfig:
             raise TrainingError(
                 f"learning rate {self.learning_rate} or EMA decay {self.ema_decay} is out of range"
             )
-        if not all(0 <= share <= 1 for share in (self.focus, self.replay, self.turned)):
-            raise TrainingError(
-                f"focus {self.focus}, replay {self.replay} and turned {self.turned} are shares, "
-                "0 to 1"
-            )
+        if not all(0 <= share <= 1 for share in self._shares.values()):
+            words = ", ".join(f"{name} {share}" for name, share in self._shares.items())
+            raise TrainingError(f"{words}: each is a share, 0 to 1")
+
+    @property
+    def _shares(self) -> dict[str, float]:
+        return {name: getattr(self, name) for name in ("focus", "corrective", "replay", "turned")}

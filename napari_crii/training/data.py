@@ -33,6 +33,9 @@ class TrainingSlice:
         Whose slice it is.
     replay
         Whether it is older material that keeps the network from forgetting.
+    missed
+        (H, W) bool: where a human says something else than the network that is to learn; None
+        where nobody looked.
     """
 
     image: Tensor
@@ -40,10 +43,17 @@ class TrainingSlice:
     weight: Tensor
     patient: str = ""
     replay: bool = False
+    missed: Tensor | None = None
 
     def foreground(self) -> NDArray[np.intp]:
         """Return (N, 2) rows and columns of annotated foreground pixels."""
         return np.argwhere(((self.label > 0) & (self.weight > 0)).numpy())
+
+    def corrections(self) -> NDArray[np.intp]:
+        """Return (N, 2) rows and columns of what the network misses; none where nobody looked."""
+        if self.missed is None:
+            return np.empty((0, 2), dtype=np.intp)
+        return np.argwhere(self.missed.numpy())
 
 
 def from_volume(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -39,7 +40,7 @@ class BatchSampler:
         data = [s for s in data if bool((s.weight > 0).any())]
         self._fresh = [s for s in data if not s.replay] or data
         self._replay = [s for s in data if s.replay]
-        self._places = {s: (s.foreground(), annotated_extent(s)) for s in data}
+        self._places = {s: _Places.of(s) for s in data}
 
     def draw(self) -> Batch:
         """Return images (B, C, S, S), labels (B, S, S) and weights (B, S, S)."""
@@ -78,19 +79,41 @@ class BatchSampler:
         """Return a point near foreground, or anywhere annotated, from where a crop sees it."""
         if self.config.centred:
             return self.anywhere(item)
-        foreground, (first, last) = self._places[item]
+        places = self._places[item]
         shape = np.array(item.label.shape, dtype=float)
         inner = np.minimum(self.config.crop, shape) / 2
         slack = self.config.crop / 8
         low, high = inner - slack, shape - inner + slack
-        if len(foreground) and self._rng.random() < self.config.focus:
+        if len(near := self._near(places)):
             reach = self.config.crop / 4
-            point = foreground[int(self._rng.integers(len(foreground)))].astype(float)
+            point = near[int(self._rng.integers(len(near)))].astype(float)
             point += self._rng.uniform(-reach, reach, 2)
         else:
+            first, last = places.extent
             point = self._rng.uniform(np.clip(first, low, high), np.clip(last + 1, low, high))
         row, column = np.clip(point, low, high)
         return float(row), float(column)
+
+    def _near(self, places: _Places) -> NDArray[np.intp]:
+        """Return pixels (N, 2) near one of which a crop is to lie; none: anywhere annotated."""
+        if len(places.corrections) and self._rng.random() < self.config.corrective:
+            return places.corrections
+        if len(places.foreground) and self._rng.random() < self.config.focus:
+            return places.foreground
+        return places.foreground[:0]
+
+
+@dataclass(frozen=True, eq=False)
+class _Places:
+    """Where crops of a slice may lie: pixels (N, 2), and first and last row and column."""
+
+    corrections: NDArray[np.intp]
+    foreground: NDArray[np.intp]
+    extent: tuple[NDArray[np.intp], NDArray[np.intp]]
+
+    @classmethod
+    def of(cls, item: TrainingSlice) -> _Places:
+        return cls(item.corrections(), item.foreground(), annotated_extent(item))
 
 
 def annotated_extent(item: TrainingSlice) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

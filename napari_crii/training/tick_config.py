@@ -24,6 +24,9 @@ class TickConfig:
     ----------
     preset
         Name of a preset of the method: ``sup`` learns from what humans said and nothing else.
+    halfway
+        From how many slices the result goes half of the way from the weights at hand to those that
+        were learnt; 0 goes all of it from any.
     """
 
     iterations: int = 60
@@ -32,6 +35,8 @@ class TickConfig:
     crop: int = 128
     seed: int = 0
     preset: str = "sup"
+    corrective: float = 0.5
+    halfway: int = 1
 
     def with_overrides(
         self, iterations: int = 0, learning_rate: float = 0.0, preset: str = ""
@@ -53,6 +58,10 @@ class TickConfig:
         side = max((max(shape) for shape in shapes), default=self.crop)
         return replace(self, crop=min(self.crop, math.ceil(_REACH * side / STRIDE) * STRIDE))
 
+    def share(self, slices: int) -> float:
+        """Return which part of the way the result goes that is learnt from so many slices."""
+        return slices / max(1, slices + self.halfway)
+
     @property
     def method(self) -> MethodConfig:
         """The settings of the preset; raises `TrainingError` if there is none of that name."""
@@ -67,6 +76,7 @@ class TickConfig:
             learning_rate=self.learning_rate,
             warmup=10,
             focus=0.75,
+            corrective=self.corrective,
             mirror_axes=mirror_axes,
             method=self.method,
         )
@@ -74,7 +84,9 @@ class TickConfig:
 
 # A young network has little to forget and all to learn: longer than a tick, at the rate of a base
 # run, in steps that are small enough for about a minute on two cores.
-FIRST_RUN = TickConfig(iterations=180, learning_rate=2e-3, batch=6, crop=96)
+FIRST_RUN = TickConfig(
+    iterations=180, learning_rate=2e-3, batch=6, crop=96, corrective=0.0, halfway=0
+)
 YOUNG_RUNS = 4
 
 

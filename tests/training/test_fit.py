@@ -230,6 +230,29 @@ def test_crops_find_the_annotated_part_of_a_partial_mask() -> None:
     assert np.mean(found) > 0.9
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_crops_lie_where_the_network_missed_something_in_their_share(known: bool) -> None:
+    item = slices(1)[0]
+    label, missed = torch.zeros(200, 240, dtype=torch.long), torch.zeros(200, 240, dtype=torch.bool)
+    label[20:30, 20:30], missed[150:156, 200:209] = 1, True
+    item = replace(
+        item, image=missed[None].float(), label=label, weight=torch.ones(200, 240),
+        missed=missed if known else None,
+    )  # fmt: skip
+    seen = {}
+    for corrective in (0.0, 0.5, 1.0):
+        config = replace(SHORT, batch=50, focus=1.0, corrective=corrective, strong=False)
+        sampler = BatchSampler([item], config, np.random.default_rng(0))
+        images = torch.cat([sampler.draw()[0] for _ in range(4)])
+        seen[corrective] = float((images > 0.5).flatten(1).any(dim=1).float().mean())
+    if not known:
+        assert set(seen.values()) == {0.0}
+        return
+    assert seen[0.0] == 0
+    assert 0.35 < seen[0.5] < 0.65
+    assert seen[1.0] > 0.95
+
+
 def test_slices_that_nobody_annotated_are_never_drawn() -> None:
     blank = replace(slices(1)[0], weight=torch.zeros(56, 64))
     full = replace(slices(1)[0], weight=torch.ones(56, 64))

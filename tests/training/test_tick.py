@@ -23,6 +23,7 @@ from napari_crii.training import (
     TrainingSlice,
     fit,
 )
+from napari_crii.training.data import from_snapshot
 from napari_crii.training.judging import Judge
 from napari_crii.training.tick import TickResult, publish, run_tick
 from napari_crii.training.tick_config import TickConfig
@@ -161,6 +162,33 @@ def test_weights_are_checked_before_on_the_way_and_after(rng: np.random.Generato
         plain.checkpoint.network.parameters(), result.checkpoint.network.parameters(), strict=True
     )
     assert all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize(("slices", "share"), [(1, 1 / 2), (3, 3 / 4)])
+def test_the_fewer_slices_the_nearer_the_result_stays_to_where_it_came_from(
+    slices: int, share: float, rng: np.random.Generator
+) -> None:
+    start = small_checkpoint()
+    said = tuple(frozen(disc_slice(rng), replay=place > 0) for place in range(slices))
+    # Too few for a verdict: whatever comes out is published.
+    checks = tuple(frozen(disc_slice(rng), validation=True) for _ in range(2))
+    held, free = (
+        result_of(
+            start, Snapshot(said + checks), replace(BRIEF, learning_rate=0.1, halfway=halfway)
+        )
+        for halfway in (1, 0)
+    )
+    assert held.checkpoint is not None
+    assert free.checkpoint is not None
+    networks = (start.network, held.checkpoint.network, free.checkpoint.network)
+    for old, found, all_of_it in zip(*(n.parameters() for n in networks), strict=True):
+        torch.testing.assert_close(found, old + share * (all_of_it - old))
+    # What is judged is what is published.
+    judge = Judge(
+        from_snapshot(checks, start.preprocessing, 2), 2, torch.device("cpu"), one_object=False
+    )
+    assert held.after == pytest.approx(np.mean(judge.scores(held.checkpoint.network)))
+    assert held.after != free.after
 
 
 def test_who_wants_the_device_is_given_way_while_weights_are_judged_too(
