@@ -36,7 +36,7 @@ Other = Annotated[
         "ventricle.",
     ),
 ]
-Starts = Annotated[str, typer.Option(metavar="NAME,NAME", help="Of none, other, own.")]
+Starts = Annotated[str, typer.Option(metavar="NAME,NAME", help="Of none, other, own, grown.")]
 Presets = Annotated[str, typer.Option(metavar="NAME,NAME", help="Of sup, plus.")]
 Seeds = Annotated[str, typer.Option(metavar="N,N", help="Each draws its own scans.")]
 Scans = Annotated[int, typer.Option(min=1, help="Scans to correct per seed.")]
@@ -51,7 +51,7 @@ def ticks(
     groups: MaybeGroups = None,
     classes: Classes = None,
     other: Other = None,
-    starts: Starts = "none,other,own",
+    starts: Starts = "none,other,own,grown",
     presets: Presets = "sup,plus",
     seeds: Seeds = "0,1,2",
     scans: Scans = 4,

@@ -104,7 +104,7 @@ def test_every_start_and_preset_is_scored_after_each_round_and_kept(
     save_checkpoint(other, small_checkpoint(classes=3))
     runs = study_ticks(plan_of(scans, other), out)
     assert {(r["start"], r["preset"]) for r in runs} == {
-        (s, p) for s in ("none", "other", "own") for p in ("sup", "plus")
+        (s, p) for s in ("none", "other", "own", "grown") for p in ("sup", "plus")
     }
     for run in runs:
         assert run["corrected"] == [0, 1, 2, 4, 8]
