@@ -42,7 +42,10 @@ CRII = {
     "plus_without_intra": crii_method(replace(PLUS, intra=0.0)),
     "plus_without_inter": crii_method(replace(PLUS, inter=0.0)),
     "plus_without_ranked": crii_method(replace(PLUS, intra=0.0, inter=0.0)),
-    "faithful_without_consistency": crii_method(replace(FAITHFUL, consistency=0.0)),
+    # Nothing else is learnt from the pool.
+    "faithful_without_consistency": crii_method(
+        replace(FAITHFUL, consistency=0.0, unlabelled=False)
+    ),
     "faithful_without_intra": crii_method(replace(FAITHFUL, intra=0.0)),
     "faithful_without_inter": crii_method(replace(FAITHFUL, inter=0.0)),
     "faithful_without_ranked": crii_method(replace(FAITHFUL, intra=0.0, inter=0.0)),
