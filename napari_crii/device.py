@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import gc
+import math
 import os
 import sys
 import time
@@ -125,8 +126,8 @@ def moved(tensor: Tensor, device: torch.device) -> Tensor:
     return (tensor.pin_memory() if pinned else tensor).to(device, non_blocking=pinned)
 
 
-def yield_now(wanted: Callable[[], bool], device: torch.device) -> float:
-    """Wait while somebody else wants our device; return for how many seconds.
+def yield_now(wanted: Callable[[], bool], device: torch.device, longest: float = math.inf) -> float:
+    """Wait while somebody else wants our device, `longest` seconds at most; return for how many.
 
     Work that was queued is finished first: on a GPU nothing of ours is in the way then.
     """
@@ -135,7 +136,7 @@ def yield_now(wanted: Callable[[], bool], device: torch.device) -> float:
     started = time.monotonic()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    while wanted():
+    while wanted() and time.monotonic() - started < longest:
         time.sleep(_WAIT_SECONDS)
     return time.monotonic() - started
 

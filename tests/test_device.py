@@ -84,6 +84,7 @@ def test_yielding_waits_as_long_as_somebody_wants_the_device() -> None:
     assert yield_now(lambda: next(answers), CPU) > 0
     assert list(answers) == []
     assert yield_now(lambda: False, CPU) == 0
+    assert yield_now(lambda: True, CPU, longest=0.01) >= 0.01
 
 
 def test_batches_go_to_cuda_from_pinned_memory_and_nowhere_else(

@@ -131,24 +131,22 @@ class _Tick:
         self, stop: Callable[[], bool], wanted: Callable[[], bool]
     ) -> Iterator[Event | TickResult]:
         """Judge, learn, judge; who wants the device is given way throughout."""
-        networks = (self._network, self._learner.average)
-        with yielding(networks, wanted, self._judge.device):
-            yield from self._steps(stop)
-
-    def _steps(self, stop: Callable[[], bool]) -> Iterator[Event | TickResult]:
-        before = self._judge.scores(self._learner.average, stop)
+        with yielding([self._learner.average], wanted, self._judge.device):
+            before = self._judge.scores(self._learner.average, stop)
         if before:
             yield self._checked(0, before)
         due = self._judge.steps(self._iterations)
-        for event in self._learner.run(stop):
+        for event in self._learner.run(stop, wanted):
             yield event
             match event:
                 case Stepped(step) if step in due:
+                    # Its layers give way as those that it is a copy of do.
                     stand = copy.deepcopy(self._learner.average)
                     scores = self._judge.scores(self._held_back(stand), stop)
                     yield from [self._checked(step, scores)] if scores else []
                 case Finished():
-                    yield from self._ended(event, before, stop)
+                    with yielding([self._network], wanted, self._judge.device):
+                        yield from self._ended(event, before, stop)
 
     def _ended(
         self, end: Finished, before: list[float], stop: Callable[[], bool]

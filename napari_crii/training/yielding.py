@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from napari_crii.device import yield_now
 
+LONGEST_SECONDS = 1.0
+
 
 @contextmanager
 def yielding(
@@ -18,7 +20,8 @@ def yielding(
     """Let networks wait after each convolution, on their way and on the way back.
 
     A step takes up to half a second on a processor, a layer a few milliseconds. Nothing that is
-    computed changes.
+    computed changes. A pass and its way back wait for a second in all and then go on: where the
+    device is wanted again and again, with no more than moments between, they would never end.
 
     Parameters
     ----------
@@ -26,21 +29,28 @@ def yielding(
         Whether somebody else wants the device; asked from several threads where a batch is passed
         in parts.
     """
+    left = LONGEST_SECONDS
+
+    def begin(_: nn.Module, __: object) -> None:
+        nonlocal left
+        left = LONGEST_SECONDS
 
     def wait(_: object = None) -> None:
-        yield_now(wanted, device)
+        nonlocal left
+        if left > 0:
+            left -= yield_now(wanted, device, left)
 
     def after(_: nn.Module, __: object, features: Tensor) -> None:
         wait()
         if features.requires_grad:
             features.register_hook(wait)  # type: ignore[no-untyped-call]
 
-    hooks = [
-        layer.register_forward_hook(after)
-        for network in networks
-        for layer in network.modules()
-        if isinstance(layer, nn.Conv2d)
-    ]
+    hooks = []
+    for network in networks:
+        layers = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+        hooks += [layer.register_forward_hook(after) for layer in layers]
+        # Layers are listed in the order in which they are passed.
+        hooks += [layer.register_forward_pre_hook(begin) for layer in layers[:1]]
     try:
         yield
     finally:

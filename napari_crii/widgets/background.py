@@ -33,6 +33,11 @@ class Gate:
             if self._emit is not None:
                 self._emit(message)
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing comes through any more; what did may still wait for its turn."""
+        return self._emit is None
+
     def close(self) -> None:
         """Let nothing through any more, and forget who listened."""
         with self._lock:
@@ -70,6 +75,8 @@ class Mailbox(QObject):
         self._waiting.clear()
 
     def _keep(self, message: Any) -> None:
+        if self.post.closed:
+            return
         self._waiting.append(message)
         self._turns.start(0)
 
@@ -113,7 +120,7 @@ class Background(QObject):
 
     def _deliver(self, arrived: tuple[Future[Any], Then, Failed]) -> None:
         done, then, failed = arrived
-        if done.cancelled():
+        if self._gate.closed or done.cancelled():
             return
         error = done.exception()
         if error is not None:

@@ -22,6 +22,7 @@ from napari_crii.training import (
     TrainingSlice,
     fit,
 )
+from napari_crii.training import yielding as yielding_module
 from napari_crii.training.fit import Learner, learner_of
 from napari_crii.training.guard import Guard
 from napari_crii.training.ladder import LastGood, Rung
@@ -183,6 +184,27 @@ def test_a_layer_waits_until_nobody_wants_the_device() -> None:
     resumed.set()
     thread.join(20)
     assert passed.is_set()
+
+
+def test_layers_that_are_never_let_go_on_wait_for_a_while_in_each_pass_and_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(yielding_module, "LONGEST_SECONDS", 0.1)
+    network, image = small_network(), torch.zeros(1, 1, 32, 32)
+    asked: list[int] = []
+
+    def wanted() -> bool:
+        asked.append(1)
+        return True
+
+    with yielding([network], wanted, CPU):
+        times = []
+        for _ in range(2):
+            asked.clear()
+            network(image).refined.sum().backward()
+            times.append(len(asked))
+    # Every two milliseconds until the tenth of a second is over, and then no more.
+    assert all(10 < count < 60 for count in times)
 
 
 def test_float16_is_scaled_and_a_gradient_beyond_it_is_no_fault(

@@ -9,7 +9,7 @@ import numpy as np
 from qtpy.QtCore import QObject, QThread, QTimer
 
 from napari_crii.widgets import garbage
-from napari_crii.widgets.background import Mailbox
+from napari_crii.widgets.background import Background, Mailbox
 
 
 def test_messages_arrive_in_their_order_on_this_thread_one_in_a_turn(qtbot):
@@ -46,6 +46,22 @@ def test_a_closed_mailbox_delivers_nothing(qtbot):
     mailbox.post("after")
     qtbot.wait(20)
     assert heard == ["before"]
+
+
+def test_what_another_thread_posted_before_is_not_delivered_after_closing(qtbot):
+    heard, told = [], []
+    mailbox, background = Mailbox(heard.append), Background(told.append)
+    poster = threading.Thread(target=mailbox.post, args=("on its way",))
+    poster.start()
+    poster.join()
+    asked = threading.Event()
+    background.run(asked.wait, told.append)
+    asked.set()
+    background._pool.shutdown(wait=True)
+    mailbox.close()
+    background.close()
+    qtbot.wait(20)
+    assert heard == told == []
 
 
 def test_a_mailbox_can_be_closed_after_the_window_that_owned_it(qtbot):
