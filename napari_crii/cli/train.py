@@ -62,7 +62,7 @@ Preset = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="sup, faithful or plus; without it faithful with --unlabelled, else sup.",
+        help="sup, faithful or plus; without it plus with --unlabelled, else sup.",
     ),
 ]
 Half = Annotated[bool, typer.Option("--half", help="Store 16-bit weights: half the size.")]
@@ -102,7 +102,7 @@ def train(
     if output.suffix.lower() != _SUFFIX:
         raise WriteError(f"{output} is no name for a checkpoint: it must end in {_SUFFIX}")
     require_writable(output.parent)
-    chosen = preset or ("sup" if unlabelled is None else "faithful")
+    chosen = preset or ("sup" if unlabelled is None else "plus")
     run = TrainingRun(
         images=images,
         labels=labels,
@@ -154,5 +154,5 @@ def _method(name: str, unlabelled: Path | None, one_object: bool) -> MethodConfi
 
     found = preset(name)
     if unlabelled is not None and not found.unlabelled:
-        raise TrainingError(f"the preset {name} learns nothing from --unlabelled: choose faithful")
+        raise TrainingError(f"the preset {name} learns nothing from --unlabelled: choose plus")
     return replace(found, largest_component=one_object)

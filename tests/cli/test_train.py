@@ -200,7 +200,7 @@ def test_scans_without_masks_are_learnt_from(
     assert (report["slices"], report["patients"]) == (6, 1)
     card = read_checkpoint_info(path)
     assert card.provenance["unlabelled_slices"] == 6
-    assert card.provenance["preset"] == (preset or "faithful")
+    assert card.provenance["preset"] == (preset or "plus")
 
 
 def test_a_patient_left_out_is_not_learnt_from_without_a_mask_either(
