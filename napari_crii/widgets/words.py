@@ -80,7 +80,8 @@ class Words(QWidget):
             return
         self._measured = measured
         room = self._room()
-        if room != self._known:
+        # Words that came just before a resize are known already, but have no room yet.
+        if room != self._known or room[1] > self.height():
             self._known = room
             self.updateGeometry()
 

@@ -72,6 +72,14 @@ def test_words_that_need_more_lines_get_them_and_give_them_back(shown, qtbot):
     assert column.asked >= 2
 
 
+def test_words_that_are_resized_before_they_are_measured_get_their_lines_all_the_same(shown, qtbot):
+    _, words = shown
+    low = words.height()
+    words.show_words(LONG)
+    words.resize(words.width() - 1, low)
+    qtbot.waitUntil(lambda: words.height() >= words.label.heightForWidth(words.width()))
+
+
 def test_a_larger_font_gets_its_room(shown, qtbot):
     _, words = shown
     low = words.height()
