@@ -162,7 +162,7 @@ class TrainerClient:
         self._child.send_later(freeze)
 
     def pause(self, paused: bool) -> None:
-        """Wait after the layer at work, or go on."""
+        """Wait as soon as a layer is done, or go on; see `yielding` in `napari_crii.training`."""
         self._child.send(PauseLearning(paused))
 
     def stop(self) -> None:

@@ -44,7 +44,8 @@ class TrainerRun:
     Parameters
     ----------
     receive
-        Called with each message, on another thread; not after `close`.
+        Called with each message, on another thread; after `close` at most with one that was on its
+        way.
     snapshot
         What to learn from; kept until `close`, as is its file.
     folder
@@ -73,7 +74,8 @@ class TrainerRun:
         self._lock = threading.RLock()
         self._begins = 0
         self._paused = self._stopped = self._over = False
-        self._begin()
+        with self._lock:
+            self._begin()
 
     def pause(self, paused: bool) -> None:
         """Wait, or go on, as each trainer of the run then does."""

@@ -49,7 +49,8 @@ def fit(
     stop
         Asked before each step; when it returns True the run ends with what was learnt.
     wanted
-        Asked before each step and after each layer; while it returns True the run waits.
+        Asked before each step and after each layer; while it returns True the run waits, within a
+        step as `yielding` does.
 
     Yields
     ------

@@ -10,7 +10,7 @@ they lose on the check slices.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from napari_crii.checkpoint import Checkpoint, save_serialised, serialise
 from napari_crii.device import half_pays, is_out_of_memory, placed
 from napari_crii.errors import TrainingError
+from napari_crii.networks import CRIINet
 from napari_crii.networks.segmenter import Segmenter
 from napari_crii.preprocessing import Preprocessing
 from napari_crii.snapshot import MINIMUM_CHECK_SLICES, Snapshot
@@ -95,7 +96,8 @@ def run_tick(
         no such preset.
     """
     try:
-        yield from _Tick(checkpoint, snapshot, config, torch.device(device)).run(stop, wanted)
+        place = torch.device(device)
+        yield from _Tick(checkpoint, snapshot, config, place, stop, wanted).run()
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
@@ -106,8 +108,15 @@ class _Tick:
     """One run of `run_tick`."""
 
     def __init__(
-        self, checkpoint: Checkpoint, snapshot: Snapshot, config: TickConfig, device: torch.device
+        self,
+        checkpoint: Checkpoint,
+        snapshot: Snapshot,
+        config: TickConfig,
+        device: torch.device,
+        stop: Callable[[], bool],
+        wanted: Callable[[], bool],
     ) -> None:
+        self._stop, self._wanted, self._device = stop, wanted, device
         recipe, classes = checkpoint.preprocessing, len(checkpoint.classes) + 1
         data = from_snapshot(snapshot.training, recipe, classes)
         fitted = config.fitted((item.label.shape[0], item.label.shape[1]) for item in data)
@@ -116,7 +125,7 @@ class _Tick:
         self._share = config.share(len(data))
         self._network = copy.deepcopy(checkpoint.network).to(device)
         if settings.corrective:
-            data = [replace(item, missed=missed_by(self._network, item, device)) for item in data]
+            data = self._looked_at(data)
         if settings.method.unlabelled:
             data += unlabelled_of(snapshot.unlabelled, recipe)
         check = from_snapshot(snapshot.validation, recipe, classes)
@@ -127,59 +136,68 @@ class _Tick:
             self._network, data, settings, np.random.default_rng(config.seed)
         )
 
-    def run(
-        self, stop: Callable[[], bool], wanted: Callable[[], bool]
-    ) -> Iterator[Event | TickResult]:
+    def run(self) -> Iterator[Event | TickResult]:
         """Judge, learn, judge; who wants the device is given way throughout."""
-        with yielding([self._learner.average], wanted, self._judge.device):
-            before = self._judge.scores(self._learner.average, stop)
+        before = self._scores(self._learner.average)
         if before:
             yield self._checked(0, before)
         due = self._judge.steps(self._iterations)
-        for event in self._learner.run(stop, wanted):
+        for event in self._learner.run(self._stop, self._wanted):
             yield event
             match event:
                 case Stepped(step) if step in due:
-                    # Its layers give way as those that it is a copy of do.
-                    stand = copy.deepcopy(self._learner.average)
-                    scores = self._judge.scores(self._held_back(stand), stop)
+                    scores = self._scores(self._held_back(self._learner.average))
                     yield from [self._checked(step, scores)] if scores else []
                 case Finished():
-                    with yielding([self._network], wanted, self._judge.device):
-                        yield from self._ended(event, before, stop)
+                    yield from self._ended(event, before)
 
-    def _ended(
-        self, end: Finished, before: list[float], stop: Callable[[], bool]
-    ) -> Iterator[Event | TickResult]:
+    def _looked_at(self, data: Sequence[TrainingSlice]) -> list[TrainingSlice]:
+        """Return the slices with what the old network misses; once stopped, as they are."""
+        found = list(data)
+        with yielding([self._network], self._wanted, self._device):
+            for place, item in enumerate(data):
+                if self._stop():
+                    break
+                missed = missed_by(self._network, item, self._device)
+                found[place] = replace(item, missed=missed)
+        return found
+
+    def _scores(self, network: nn.Module) -> list[float]:
+        with yielding([network], self._wanted, self._device):
+            return self._judge.scores(network, self._stop)
+
+    def _ended(self, end: Finished, before: list[float]) -> Iterator[Event | TickResult]:
         if end.reason is not FinishReason.COMPLETED:
             words = f"Learning failed: {end.message}." if end.message else ""
             yield TickResult(end.reason, None, words, check_slices=len(before))
             return
-        after = self._judge.scores(self._held_back(self._network), stop)
+        new = self._held_back(self._network)
+        after = self._scores(new)
         if len(after) != len(before):
             yield TickResult(FinishReason.STOPPED, None, "", check_slices=len(before))
             return
         if after:
             yield self._checked(end.steps, after)
-        yield _judged(self._tuned(), before, after)
+        yield _judged(self._tuned(new), before, after)
 
     @torch.no_grad()
-    def _held_back(self, network: nn.Module) -> nn.Module:
-        """Return a network that goes its share of the way from the old one, changed in place."""
-        for old, new in zip(self._old.network.parameters(), network.parameters(), strict=True):
-            new.copy_(torch.lerp(old.to(new.device), new, self._share))
-        return network
+    def _held_back(self, network: nn.Module) -> CRIINet:
+        """Return a network that goes its share of the way from the old one to another."""
+        found = copy.deepcopy(self._old.network).to(self._device)
+        for ours, theirs in zip(found.parameters(), network.parameters(), strict=True):
+            ours.lerp_(theirs, self._share)
+        return found
 
     def _checked(self, step: int, scores: list[float]) -> Checked:
         return Checked(step, float(np.mean(scores)), len(scores))
 
-    def _tuned(self) -> Checkpoint:
+    def _tuned(self, network: CRIINet) -> Checkpoint:
         old = self._old
         facts = {**old.provenance, "parent": old.digest, "slices": self._slices}
         steps = steps_taken(old)
         if steps is not None:
             facts["steps"] = steps + self._iterations
-        return replace(old, network=placed(self._network).eval(), provenance=facts, digest="")
+        return replace(old, network=placed(network).eval(), provenance=facts, digest="")
 
 
 def missed_by(network: Segmenter, item: TrainingSlice, device: torch.device) -> Tensor:

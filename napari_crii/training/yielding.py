@@ -35,15 +35,15 @@ def yielding(
         nonlocal left
         left = LONGEST_SECONDS
 
-    def wait(_: object = None) -> None:
+    def wait(*_: object) -> None:
         nonlocal left
         if left > 0:
             left -= yield_now(wanted, device, left)
 
     def after(_: nn.Module, __: object, features: Tensor) -> None:
         wait()
-        if features.requires_grad:
-            features.register_hook(wait)  # type: ignore[no-untyped-call]
+        if features.grad_fn is not None:
+            features.grad_fn.register_prehook(wait)
 
     hooks = []
     for network in networks:
