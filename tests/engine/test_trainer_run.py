@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,43 +18,24 @@ from napari_crii.engine.messages import (
 )
 from napari_crii.engine.trainer_run import BEGAN_ANEW, TrainerRun
 from napari_crii.snapshot import Snapshot
+from tests.engine.trainer_stand_in import TrainerStandIn
 
 STEP = LearningStepped(3, 10, 0.5, 0.0)
 KILLED = Closed(-9)
-
-
-class StandIn:
-    """Hears what a trainer is told."""
-
-    def __init__(self, receive: Callable[[Message], None]) -> None:
-        self.say = receive
-        self.heard: list[Any] = []
-
-    def learn(self, snapshot: Snapshot, folder: Path, request: Learn) -> None:
-        self.heard.append((snapshot, folder, request))
-
-    def pause(self, paused: bool) -> None:
-        self.heard.append(paused)
-
-    def stop(self) -> None:
-        self.heard.append("stop")
-
-    def close(self) -> None:
-        self.heard.append("close")
 
 
 class Sent:
     """A run and its trainers."""
 
     def __init__(self, folder: Path) -> None:
-        self.trainers: list[StandIn] = []
+        self.trainers: list[TrainerStandIn] = []
         self.said: list[Message] = []
         self.run = TrainerRun(
             self.said.append, Snapshot(()), folder, Learn("", "", str(folder)), self._start
         )
 
-    def _start(self, receive: Callable[[Message], None]) -> StandIn:
-        self.trainers.append(StandIn(receive))
+    def _start(self, receive: Callable[[Message], None]) -> TrainerStandIn:
+        self.trainers.append(TrainerStandIn(receive))
         return self.trainers[-1]
 
 
@@ -71,8 +51,10 @@ def test_a_trainer_that_vanishes_is_followed_by_one_that_is_told_the_same(sent: 
     first.say(KILLED)
     second = sent.trainers[-1]
     assert second is not first
-    assert first.heard == [second.heard[0], True, "close"]
-    assert second.heard[1:] == [True]
+    assert first.heard == [True, "close"]
+    assert second.heard == [True]
+    assert second.snapshot is first.snapshot
+    assert second.requests == first.requests
     assert sent.said == [STEP, BEGAN_ANEW]
     # What the first one still says is of a run that is over.
     first.say(STEP)
@@ -112,7 +94,7 @@ def test_a_trainer_that_goes_when_it_has_done_is_not_missed(sent: Sent, last: Me
 def test_the_snapshots_file_is_gone_with_the_run_and_each_run_has_its_own(
     sent: Sent, tmp_path: Path
 ) -> None:
-    files = [Path(s.trainers[0].heard[0][2].snapshot) for s in (sent, Sent(tmp_path))]
+    files = [Path(s.trainers[0].requests[0].snapshot) for s in (sent, Sent(tmp_path))]
     assert len(set(files)) == 2
     for file in files:
         assert file.parent == tmp_path

@@ -16,7 +16,7 @@ import pytest
 from napari_crii._layers import image_layer
 from napari_crii.benchmark.window.rounds import children_of_window
 from napari_crii.classes import numbered_classes
-from napari_crii.engine.messages import Learn, Message, ProposalFinished, SliceProposed
+from napari_crii.engine.messages import Message, ProposalFinished, SliceProposed
 from napari_crii.io import write_map
 from napari_crii.patches import Box, Patch, Reason
 from napari_crii.phantom import make_phantom
@@ -24,6 +24,7 @@ from napari_crii.session import Proposal
 from napari_crii.session.project import Project
 from napari_crii.session.proposals import LOW_CONTRAST, NEAR_EDGE
 from napari_crii.volume import Volume
+from tests.engine.trainer_stand_in import TrainerStandIn
 from tests.factories import small_checkpoint
 
 PATIENCE_MS = 60_000
@@ -132,40 +133,13 @@ def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
     return made
 
 
-class TeachingStandIn:
-    """Takes the trainer's place inside this process: says what a test lets it say."""
-
-    def __init__(self, receive: Callable[[Message], None]) -> None:
-        self.receive = receive
-        self.requests: list[Learn] = []
-        self.snapshot: Any = None
-        self.heard: list[str | bool] = []
-
-    def learn(self, snapshot: Any, folder: Path, request: Learn) -> None:
-        self.snapshot = snapshot
-        self.requests.append(request)
-
-    def pause(self, paused: bool) -> None:
-        self.heard.append(paused)
-
-    def stop(self) -> None:
-        self.heard.append("stop")
-
-    def close(self) -> None:
-        self.heard.append("close")
-
-    def say(self, *messages: Message) -> None:
-        for message in messages:
-            self.receive(message)
-
-
 @pytest.fixture
 def trainer(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Put stand-ins in the trainer's place; `last` is the newest, `made` are all."""
     made = SimpleNamespace(last=None, made=[])
 
-    def make(receive: Callable[[Message], None]) -> TeachingStandIn:
-        made.last = TeachingStandIn(receive)
+    def make(receive: Callable[[Message], None]) -> TrainerStandIn:
+        made.last = TrainerStandIn(receive)
         made.made.append(made.last)
         return made.last
 
