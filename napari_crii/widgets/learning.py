@@ -36,7 +36,7 @@ from napari_crii.widgets.state import Progress
 # Steps are told together, and slices are: telling repaints the window, and nobody reads faster.
 TOLD_MS = 500
 _KEPT = 50
-# The child asks between two steps whether it may go on; check slices can take longer.
+# The child asks between two steps, and between two check slices, whether it is to end.
 _STOP_MS = 10_000
 
 
