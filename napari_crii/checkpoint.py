@@ -32,6 +32,9 @@ from napari_crii.io.atomic import atomic_write
 from napari_crii.networks import CRIINet, NetworkConfig, seeded
 from napari_crii.preprocessing import Preprocessing
 
+# What packing takes beside the weights and their bytes.
+_ROOM = 1 << 20
+
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
@@ -172,6 +175,8 @@ def serialise(checkpoint: Checkpoint, half: bool = False) -> tuple[bytes, Checkp
 
 def _packed(tensors: dict[str, Tensor], card: dict[str, str] | None = None) -> bytes:
     """Return tensors as the bytes of a file; raises `MemoryError` where there is no room."""
+    # Short of memory the library ends the process: whether there is room is asked before.
+    bytearray(2 * sum(tensor.nbytes for tensor in tensors.values()) + _ROOM)
     try:
         return save_tensors(tensors, card)
     except BaseException as error:

@@ -238,3 +238,40 @@ def test_features_of_another_task_move_over_and_heads_do_not() -> None:
     assert all(torch.equal(ours[name], theirs[name]) for name in same)
     # The target is left as it is.
     assert all(torch.equal(t, before[name]) for name, t in target.network.state_dict().items())
+
+
+PACKING_WITH_LITTLE_MEMORY = """
+import resource
+import psutil
+import torch
+from napari_crii.checkpoint import new_checkpoint, serialise
+from napari_crii.classes import numbered_classes
+from napari_crii.device import is_out_of_memory
+from napari_crii.preprocessing import Preprocessing
+
+torch.set_num_threads(1)
+checkpoint = new_checkpoint(numbered_classes(["disc"]), Preprocessing())
+whole, _ = serialise(checkpoint)
+outcomes = {"refused": 0, "packed": 0}
+for more in range(0, 5 * len(whole), len(whole) // 30):
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    limit = psutil.Process().memory_info().vms + more
+    resource.setrlimit(resource.RLIMIT_AS, (limit, most))
+    try:
+        assert serialise(checkpoint)[0] == whole
+        outcomes["packed"] += 1
+    except (MemoryError, RuntimeError) as error:
+        assert is_out_of_memory(error), error
+        outcomes["refused"] += 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+print(min(outcomes.values()))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel limits memory here")
+def test_packing_with_too_little_memory_raises_and_does_not_end_the_process() -> None:
+    command = [sys.executable, "-c", PACKING_WITH_LITTLE_MEMORY]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert int(ended.stdout) > 0
