@@ -111,7 +111,8 @@ def score_slices(tested: Sequence[TrainingSlice], segment: Segment, classes: int
     A patient's Dice of a class pools all of its slices; the boundary Dice counts only pixels
     within 3 pixels of the true edge; surface measures are means over slices, in pixels, an
     object missed or invented costing the diagonal; `hard_dice` is the mean over the third of the
-    slices whose objects stand out least.
+    objects that stand out least. ``patients`` holds the Dice of each patient, ``patients_nsd1`` and
+    ``patients_hard_dice`` the means over its slices and over its objects of that third, if any.
 
     Parameters
     ----------
@@ -127,13 +128,21 @@ def score_slices(tested: Sequence[TrainingSlice], segment: Segment, classes: int
     }
     per_class = np.array([scores for scores, _ in patients.values()])
     surfaces = np.array([_surface(guess, item, classes) for guess, item in pairs])
+    hard = _hard_objects(pairs, classes)
     return {
         "dice": _rounded(per_class.mean()),
         "dice_per_class": [_rounded(value) for value in per_class.mean(axis=0)],
-        "hard_dice": _hard_dice(pairs, classes),
+        "hard_dice": _rounded(np.mean([score for _, score in hard])) if hard else 0.0,
         "boundary_dice": _rounded(np.mean([band for _, band in patients.values()])),
         **dict(zip(("nsd1", "nsd2", "hd95"), map(_rounded, surfaces.mean(axis=0)), strict=True)),
         "patients": {name: _rounded(np.mean(scores)) for name, (scores, _) in patients.items()},
+        "patients_nsd1": {
+            name: _rounded(surfaces[which, 0].mean()) for name, which in by_patient.items()
+        },
+        "patients_hard_dice": {
+            name: _rounded(np.mean([score for patient, score in hard if patient == name]))
+            for name in sorted({patient for patient, _ in hard})
+        },
     }
 
 
@@ -192,17 +201,20 @@ def _surface(
     )
 
 
-def _hard_dice(pairs: list[tuple[NDArray[np.integer], TrainingSlice]], classes: int) -> float:
-    """Return the mean Dice of the third of the objects whose contrast is lowest."""
+def _hard_objects(
+    pairs: list[tuple[NDArray[np.integer], TrainingSlice]], classes: int
+) -> list[tuple[str, float]]:
+    """Return patient and Dice of each of the third of the objects whose contrast is lowest."""
     found = []
     for guess, item in pairs:
         for k in range(1, classes):
             truth = item.label.numpy() == k
             if truth.any():
-                found.append((object_contrast(item, truth), dice(guess == k, truth)))
+                score = dice(guess == k, truth)
+                found.append((object_contrast(item, truth), score, item.patient))
     found.sort()
     kept = found[: max(1, round(HARD_SHARE * len(found)))]
-    return _rounded(np.mean([score for _, score in kept])) if kept else 0.0
+    return [(patient, score) for _, score, patient in kept]
 
 
 def object_contrast(item: TrainingSlice, truth: NDArray[np.bool_]) -> float:

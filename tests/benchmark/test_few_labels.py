@@ -131,7 +131,28 @@ def test_hard_slices_are_those_of_lowest_contrast() -> None:
     assert contrasts[0] == min(contrasts)
     truth = {id(s.image): s.label for s in data}
     truth[id(data[0].image)] = torch.zeros_like(data[0].label)
-    assert score_slices(data, lambda image: truth[id(image)], 2)["hard_dice"] == 0
+    scores = score_slices(data, lambda image: truth[id(image)], 2)
+    assert scores["hard_dice"] == 0
+    assert scores["patients_hard_dice"] == {data[0].patient: 0}
+
+
+def test_surfaces_and_hard_objects_by_patient_agree_with_the_means_over_slices() -> None:
+    data = cohort(4, 3)
+    shifted = {id(s.image): s.label.roll(i, dims=1) for i, s in enumerate(data)}
+    scores = score_slices(data, lambda image: shifted[id(image)], 2)
+    surfaces = scores["patients_nsd1"]
+    assert isinstance(surfaces, dict)
+    assert set(surfaces) == people(data)
+    # As many slices each.
+    assert np.mean(list(surfaces.values())) == pytest.approx(scores["nsd1"], abs=1e-4)
+    contrasts = sorted((object_contrast(s, s.label.numpy() > 0), i) for i, s in enumerate(data))
+    expected: dict[str, list[float]] = {}
+    for _, i in contrasts[: len(data) // 3]:
+        guess = shifted[id(data[i].image)].numpy() > 0
+        score = dice(guess, data[i].label.numpy() > 0)
+        expected.setdefault(data[i].patient, []).append(score)
+    means = {name: np.mean(found) for name, found in expected.items()}
+    assert scores["patients_hard_dice"] == pytest.approx(means, abs=1e-4)
 
 
 def test_pixels_that_nobody_annotated_are_not_scored() -> None:

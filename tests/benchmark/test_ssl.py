@@ -17,7 +17,13 @@ from napari_crii.benchmark.few_labels import split_patients
 from napari_crii.benchmark.methods import METHODS
 from napari_crii.benchmark.runs import read_runs
 from napari_crii.benchmark.ssl import BUDGETS, Comparison, build_learner, compare, load_material
-from napari_crii.benchmark.ssl_report import dice_interval, paired_difference, ssl_plot, ssl_table
+from napari_crii.benchmark.ssl_report import (
+    dice_interval,
+    margins_table,
+    paired_difference,
+    ssl_plot,
+    ssl_table,
+)
 from napari_crii.errors import TrainingError
 from napari_crii.preprocessing import Preprocessing
 from napari_crii.training import TrainingConfig
@@ -44,7 +50,8 @@ def test_a_run_has_a_line_per_budget_with_every_measure(data: Path, tmp_path: Pa
     fields = {
         "data", "method", "draw", "fold", "labelled", "iterations", "budget", "dice",
         "dice_per_class", "hard_dice", "boundary_dice", "nsd1", "nsd2", "hd95",
-        "seconds_per_iteration", "peak_mb", "patients", "settings", "material",
+        "seconds_per_iteration", "peak_mb", "patients", "patients_nsd1", "patients_hard_dice",
+        "settings", "material",
     }  # fmt: skip
     assert all(run.keys() == fields for run in runs)
     assert read_runs(tmp_path / "runs.jsonl") == runs
@@ -124,6 +131,21 @@ def test_differences_are_paired_by_patient_and_draw() -> None:
     assert mean == pytest.approx(0.225)
     assert (low, high) == pytest.approx((0.1, 0.35))
     assert paired_difference(ours, [fake("bcp", 2, 0, {"a": 0.5})]) is None
+
+
+def test_margins_are_given_by_every_measure_that_the_runs_hold_by_patient() -> None:
+    def measured(method: str, dice: float, nsd: float) -> dict[str, Any]:
+        more = {"patients_nsd1": {"a": nsd, "b": nsd}, "patients_hard_dice": {"b": dice / 2}}
+        return {**fake(method, 0, 0, {"a": dice, "b": dice}), **more}
+
+    runs = [measured("bcp", 0.8, 0.2), measured("plus", 0.9, 0.5), fake("old", 0, 0, {"a": 0.9})]
+    rows = [
+        [cell.strip() for cell in row.split("|")[1:-1]] for row in margins_table(runs).splitlines()
+    ]
+    assert rows[0] == ["plus - method", "Dice", "low contrast", "NSD 1"]
+    same = ["+0.100 (+0.100 to +0.100)", "+0.050 (+0.050 to +0.050)", "+0.300 (+0.300 to +0.300)"]
+    assert rows[2:] == [["bcp", *same]]
+    assert margins_table([fake("plus", 0, 0, {"a": 0.9}), runs[0]]) == ""
 
 
 def test_the_table_weighs_folds_by_their_patients_and_spreads_over_draws() -> None:
