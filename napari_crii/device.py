@@ -165,12 +165,14 @@ def memory_mb(device: torch.device) -> float:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that there was no memory left, in whatever words."""
+    """Whether an error, or one that it came from, says in whatever words that memory ran out."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    if isinstance(error, OSError):
-        return error.errno == errno.ENOMEM
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_ROOM)
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    if isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_ROOM):
+        return True
+    return error.__cause__ is not None and is_out_of_memory(error.__cause__)
 
 
 def release_memory(device: torch.device) -> None:

@@ -22,7 +22,7 @@ from napari_crii.device import (
     training_threads,
     yield_now,
 )
-from napari_crii.errors import DeviceError
+from napari_crii.errors import DeviceError, WriteError
 
 CPU = torch.device("cpu")
 
@@ -163,6 +163,9 @@ def test_running_out_of_memory_is_recognised_in_whatever_words(
     error: Exception, verdict: bool
 ) -> None:
     assert is_out_of_memory(error) is verdict
+    told = WriteError("a file was not saved")
+    told.__cause__ = error
+    assert is_out_of_memory(told) is verdict
 
 
 def test_what_torch_itself_says_is_recognised() -> None:

@@ -164,6 +164,8 @@ def in_words(error: BaseException) -> str:
         return _IN_WORDS[error.errno]
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
+    if isinstance(error, MemoryError):
+        return "memory ran out"
     return reason(error)
 
 

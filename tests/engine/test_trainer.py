@@ -30,6 +30,8 @@ from napari_crii.engine.messages import (
 from napari_crii.engine.trainer import Wishes
 from napari_crii.errors import CheckpointError
 from napari_crii.snapshot import LabelledSlice, Snapshot, save_snapshot
+from napari_crii.training import FinishReason
+from napari_crii.training.tick import TickResult
 from napari_crii.volume import IntensityStats
 from tests.engine.waiting import Inbox
 from tests.faults.learning import PatientInbox, hurry
@@ -183,25 +185,49 @@ class TestChild:
         ended(child, inbox)
 
 
-def test_memory_that_is_too_small_from_the_start_is_said(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def no_room(*arguments: object) -> None:
+    raise MemoryError
+
+
+def said_in_this_process(request: Learn, monkeypatch: pytest.MonkeyPatch) -> list[Message]:
+    """Return what a trainer says of a request, whose process is ours."""
     sent: list[Message] = []
 
     class Channel(Pipe):
         send = staticmethod(sent.append)
         beat = staticmethod(lambda: None)
 
-    def short(path: Path) -> Snapshot:
-        raise MemoryError
-
-    request = Learn(str(tmp_path / "s.npz"), "", str(tmp_path), classes=("a",))
     monkeypatch.setattr(module, "Channel", lambda: Channel(request))
-    monkeypatch.setattr(module, "load_snapshot", short)
     monkeypatch.setattr(module, "yield_to", lambda whom: None)
     monkeypatch.setattr(module.torch, "set_num_threads", lambda count: None)
     module.main()
     assert isinstance(sent[0], Ready)
-    assert sent[1] == LearningFinished(
-        "failed", "", "Memory ran out: close other programs, then learn again."
-    )
+    return sent[1:]
+
+
+NO_MEMORY = LearningFinished(
+    "failed", "", "Memory ran out: close other programs, then learn again."
+)
+
+
+def test_memory_that_is_too_small_from_the_start_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    request = Learn(str(tmp_path / "s.npz"), "", str(tmp_path), classes=("a",))
+    monkeypatch.setattr(module, "load_snapshot", no_room)
+    assert said_in_this_process(request, monkeypatch) == [NO_MEMORY]
+
+
+def test_memory_that_runs_out_while_weights_are_published_is_said_and_nothing_remains(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, weights: tuple[Path, Checkpoint]
+) -> None:
+    folder = tmp_path / "published"
+    folder.mkdir()
+    result = TickResult(FinishReason.COMPLETED, weights[1], "")
+    monkeypatch.setattr(module, "load_snapshot", lambda path: Snapshot(()))
+    monkeypatch.setattr(module, "run_tick", lambda *given: iter([result]))
+    # The very last thing before the new name.
+    monkeypatch.setattr("napari_crii.checkpoint.verified_info", no_room)
+    request = Learn(str(tmp_path / "s.npz"), "", str(folder), classes=("a",))
+    assert said_in_this_process(request, monkeypatch) == [NO_MEMORY]
+    assert list(folder.iterdir()) == []

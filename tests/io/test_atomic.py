@@ -218,4 +218,5 @@ def test_folders_that_cannot_be_synced_are_no_failure(tmp_path, monkeypatch):
 
 def test_failures_without_words_are_named_by_their_type():
     assert atomic.in_words(ValueError()) == "ValueError"
+    assert atomic.in_words(MemoryError()) == "memory ran out"
     assert atomic.in_words(OSError(errno.EIO, "Input/output error")) == "input/output error"
