@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_crii.checkpoint import Checkpoint, load_checkpoint
 from napari_crii.cli._output import Advance, note, progress_bar
-from napari_crii.device import choose_device
-from napari_crii.errors import ProjectError, ReadOnlyError, TrainingError
+from napari_crii.device import choose_device, is_out_of_memory
+from napari_crii.errors import CriiError, ProjectError, ReadOnlyError, TrainingError
 from napari_crii.session.correction import SliceStatus
 from napari_crii.session.project import Project
 from napari_crii.session.weights import PublishedWeights
 from napari_crii.snapshot import Snapshot
 from napari_crii.training import Event, FinishReason, Remarked, Stepped
 from napari_crii.training.method import preset as method_of
-from napari_crii.training.tick import TickResult, publish, run_tick
+from napari_crii.training.tick import BEGAN_ON_PROCESSOR, TickResult, publish, run_tick
 from napari_crii.training.tick_config import first_network, usual_config
 
 
@@ -49,7 +49,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was learnt from, and what came of it; `left_out` are cases whose scan is not there."""
+    """What was learnt from, and what came of it; `left_out` are cases whose scan cannot be had."""
 
     slices: int
     unlabelled: int
@@ -76,7 +76,7 @@ def run_finetuning(wish: Wish) -> Outcome:
         left_out = _open_cases(project)
         start = _start(project)
         snapshot = project.session.snapshot(start.preprocessing.neighbours)
-        _require_news(project, snapshot)
+        _require_news(project, snapshot, left_out)
         ticks: list[Tick] = []
         for number in range(1, wish.ticks + 1):
             try:
@@ -95,22 +95,26 @@ def run_finetuning(wish: Wish) -> Outcome:
 
 
 def _open_cases(project: Project) -> tuple[str, ...]:
-    """Bring the cases with work back; return the names of those whose scan is not there."""
+    """Bring the cases with work back; return the names of those whose scan cannot be had."""
     records = project.records.cases.values()
     worked = [
         record.name
         for record in records
         if project.restored(record).slices_with(SliceStatus.EDITED, SliceStatus.ACCEPTED)
     ]
-    missing = tuple(name for name in worked if not project.scans.is_there(name))
+    missing = [name for name in worked if not project.scans.is_there(name)]
     if missing:
         note(f"Left out, their scans are not where they were: {', '.join(missing)}")
     with progress_bar("reading") as advance:
         found = [name for name in worked if name not in missing]
         for done, name in enumerate(found, start=1):
-            project.open_case(name)
+            try:
+                project.open_case(name)
+            except CriiError as error:
+                missing.append(name)
+                note(f"Left out: {name}: {error}")
             advance(done, len(found), name)
-    return missing
+    return tuple(missing)
 
 
 def _start(project: Project) -> Checkpoint:
@@ -124,8 +128,12 @@ def _start(project: Project) -> Checkpoint:
     return first_network([c.name for c in project.session.classes], channels)
 
 
-def _require_news(project: Project, snapshot: Snapshot) -> None:
+def _require_news(project: Project, snapshot: Snapshot, left_out: Sequence[str]) -> None:
     """Raise `ProjectError` unless there is something to learn that was not learnt before."""
+    if not snapshot.training and left_out:
+        raise ProjectError(
+            f"{project.folder}: there is nothing to learn from without the scans that were left out"
+        )
     if not snapshot.training:
         raise ProjectError(
             f"{project.folder}: no slice of a case that trains is corrected or accepted, so there "
@@ -147,7 +155,13 @@ def _tick(
     config = replace(config, seed=number - 1)
     device = choose_device(wish.device)
     with progress_bar(f"learning, tick {number} of {wish.ticks}") as advance:
-        result = _followed(run_tick(start, snapshot, config, device=device), advance)
+        try:
+            result = _followed(run_tick(start, snapshot, config, device=device), advance)
+        except RuntimeError as error:
+            if device.type == "cpu" or is_out_of_memory(error):
+                raise
+            note(BEGAN_ON_PROCESSOR.format(device))
+            result = _followed(run_tick(start, snapshot, config), advance)
     if result.reason == FinishReason.FAILED:
         raise TrainingError(result.message.rstrip("."))
     digest = _published(project, result, len(snapshot.training))

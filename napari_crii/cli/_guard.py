@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sys
 from typing import Any
 
 import typer
@@ -29,6 +30,20 @@ class GuardedGroup(TyperGroup):
         except (CriiError, OSError, MemoryError) as error:
             typer.echo(f"Error: {sentence(error)}", err=True)
             raise typer.Exit(USER_ERROR) from None
+        except RuntimeError as error:
+            if not _is_short_of_memory(error):
+                raise
+            typer.echo(f"Error: {sentence(MemoryError())}", err=True)
+            raise typer.Exit(USER_ERROR) from None
+
+
+def _is_short_of_memory(error: RuntimeError) -> bool:
+    """Whether torch, if it is at work at all, found no memory."""
+    if "torch" not in sys.modules:
+        return False
+    from napari_crii.device import is_out_of_memory
+
+    return is_out_of_memory(error)
 
 
 def sentence(error: BaseException) -> str:

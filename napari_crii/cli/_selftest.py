@@ -14,7 +14,9 @@ import torch
 from napari_crii.checkpoint import load_checkpoint
 from napari_crii.demo import shipped_checkpoint
 from napari_crii.device import autocast, choose_device, half_type, memory_mb
+from napari_crii.errors import CriiError, TrainingError
 from napari_crii.inference import Predictor
+from napari_crii.io.atomic import in_words
 from napari_crii.networks import CRIINet, NetworkConfig, seeded
 from napari_crii.phantom import make_phantom
 from napari_crii.preprocessing import Preprocessing
@@ -47,7 +49,11 @@ def run_selftest(wanted: str = "") -> Iterator[Finding]:
         ("memory", _ladder_steps_down),
         ("yielding", _training_yields),
     ):
-        ok, text = test(device)
+        try:
+            ok, text = test(device)
+        # What a device refuses comes as any RuntimeError; the other tests still say something.
+        except (CriiError, MemoryError, RuntimeError) as error:
+            ok, text = False, f"it failed: {in_words(error)}"
         yield name, ok, f"{text} ({device})"
 
 
@@ -123,36 +129,86 @@ def _training_yields(device: torch.device) -> tuple[bool, str]:
 def _beside_training(
     device: torch.device, propose: Callable[[], float], yields: bool
 ) -> tuple[float, int]:
-    """Return the shortest time of a proposal while a run goes on, and its steps meanwhile."""
-    wanted, waiting, ended = threading.Event(), threading.Event(), threading.Event()
-    done = 0
+    """Return the shortest time of a proposal while a run goes on, and its steps meanwhile.
 
-    def asked() -> bool:
-        if wanted.is_set():
-            waiting.set()
-        return wanted.is_set()
-
-    def learn() -> None:
-        nonlocal done
-        config = replace(_CONFIG, iterations=100_000)
-        for event in _learner(device, config).run(ended.is_set, asked):
-            done += isinstance(event, Stepped)
-            started.set()
-
-    started = threading.Event()
-    thread = threading.Thread(target=learn, name="selftest", daemon=True)
-    thread.start()
-    started.wait()
-    if yields:
-        wanted.set()
-        waiting.wait()
-    before = done
-    seconds = min(propose() for _ in range(_PROPOSALS))
-    steps = done - before
-    wanted.clear()
-    ended.set()
-    thread.join()
+    Raises
+    ------
+    TrainingError
+        If the run ends by itself; what it raises is raised here.
+    """
+    run = _Run(device)
+    try:
+        run.wait_for(run.started)
+        if yields:
+            run.wanted.set()
+            run.wait_for(run.waiting)
+        before = run.steps
+        seconds = min(propose() for _ in range(_PROPOSALS))
+        steps = run.steps - before
+    finally:
+        run.end()
+    run.require_unbroken()
     return seconds, steps
+
+
+class _Run:
+    """Training without end, on a thread of its own.
+
+    Attributes
+    ----------
+    started, waiting
+        Whether a step has been taken, and whether it has waited; set too when the run has ended.
+    wanted
+        Whether it shall wait.
+    steps
+        Taken so far.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.started, self.waiting, self.wanted = (threading.Event() for _ in range(3))
+        self.steps = 0
+        self._device = device
+        self._ended = threading.Event()
+        self._failure: Exception | None = None
+        self._thread = threading.Thread(target=self._learn, name="selftest", daemon=True)
+        self._thread.start()
+
+    def wait_for(self, event: threading.Event) -> None:
+        """Wait until an event is set; raise if that is because the run has ended."""
+        event.wait()
+        self.require_unbroken()
+
+    def require_unbroken(self) -> None:
+        """Raise what broke the run, if something did."""
+        if self._failure is not None:
+            raise self._failure
+
+    def end(self) -> None:
+        """End the run."""
+        self._ended.set()
+        self.wanted.clear()
+        self._thread.join()
+
+    def _asked(self) -> bool:
+        if self.wanted.is_set():
+            self.waiting.set()
+        return self.wanted.is_set()
+
+    def _learn(self) -> None:
+        try:
+            config = replace(_CONFIG, iterations=100_000)
+            for event in _learner(self._device, config).run(self._ended.is_set, self._asked):
+                match event:
+                    case Stepped():
+                        self.steps += 1
+                        self.started.set()
+                    case Finished(message=message) if event.reason is not FinishReason.STOPPED:
+                        self._failure = TrainingError(message)
+        except Exception as error:
+            self._failure = error
+        finally:
+            self.started.set()
+            self.waiting.set()
 
 
 def _network(device: torch.device) -> CRIINet:

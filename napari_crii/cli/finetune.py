@@ -74,7 +74,9 @@ def _score(dice: float) -> float | None:
 
 
 def _lines(outcome: Outcome) -> list[str]:
-    said = [f"Learnt from {outcome.slices} corrected slices."]
+    kept = any(tick.digest for tick in outcome.ticks)
+    how = "Learnt from" if kept else "Nothing was published of what was learnt from"
+    said = [f"{how} {outcome.slices} corrected slices."]
     for tick in outcome.ticks:
         what = f"published {tick.digest[:16]}" if tick.digest else tick.reason
         said.append(f"Tick {tick.number}, {tick.seconds:.0f} s: {what}. {tick.message}")

@@ -16,6 +16,7 @@ from napari_crii.engine.command import Command
 from napari_crii.engine.messages import Alive, Closed, Failed, Message, UseCheckpoint
 from napari_crii.engine.wire import Wire
 from napari_crii.errors import CriiError
+from napari_crii.io.atomic import in_words
 
 CLOSE_SECONDS = 5.0
 # Before the first word: logging in elsewhere, loading libraries from a slow disk.
@@ -23,6 +24,7 @@ STARTING_SECONDS = 300
 SILENT_SECONDS = 20
 _TICK_SECONDS = 1.0
 _LOST = "a file that the network sent could not be kept here; the disk may be full"
+_NO_ROOM = "memory ran out: close other programs"
 
 Receiver = Callable[[Message], None]
 Job = Callable[[], Message | None]
@@ -89,13 +91,19 @@ class Child:
     def send_later(self, job: Job) -> None:
         """Do something slow on the sending thread, and send what it returns, if anything.
 
-        An `OSError` or `CriiError` in the job is received as `Failed`.
+        An `OSError`, `MemoryError` or `CriiError` in the job is received as `Failed`.
         """
         self._lifetime.jobs.put(job)
 
-    def close(self, wait: bool = False) -> None:
-        """Close the child's input, by which it ends; `wait` for it."""
-        self._lifetime.close()
+    def close(self, wait: bool = False, grace: float = CLOSE_SECONDS) -> None:
+        """Close the child's input, by which it ends; `wait` for it.
+
+        Parameters
+        ----------
+        grace
+            Seconds after which it is killed.
+        """
+        self._lifetime.close(grace)
         if wait:
             self._thread.join(2 * CLOSE_SECONDS + 1)
 
@@ -112,11 +120,13 @@ class _Lifetime:
         self.process: subprocess.Popen[bytes] | None = None
         self._closing = threading.Event()
         self._over = threading.Event()
+        self._grace = CLOSE_SECONDS
         self._beats = False
         self._patience = float(STARTING_SECONDS)
 
-    def close(self) -> None:
+    def close(self, grace: float = CLOSE_SECONDS) -> None:
         """Let the child go; what waits to be sent is sent before."""
+        self._grace = grace
         self._closing.set()
         self.jobs.put(None)
 
@@ -129,8 +139,9 @@ class _Lifetime:
                 stdout=subprocess.PIPE,
                 env=child_environment(),
             )
-        except OSError as error:
-            self._receive(Failed(f"the network's process cannot be started: {error}"))
+        except (OSError, MemoryError) as error:
+            why = in_words(error)
+            self._receive(Failed(f"the network's process cannot be started: {why}"))
             self._receive(Closed(-1))
             return
         self.process = process
@@ -142,15 +153,17 @@ class _Lifetime:
         watch = threading.Thread(target=self._watch, args=(process,), daemon=True)
         reader.start()
         watch.start()
-        self._write(process)
-        with contextlib.suppress(OSError):
-            process.stdin.close()  # type: ignore[union-attr]
         try:
-            process.wait(CLOSE_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        reader.join(CLOSE_SECONDS)
-        self._over.set()
+            self._write(process)
+        finally:
+            with contextlib.suppress(OSError):
+                process.stdin.close()  # type: ignore[union-attr]
+            try:
+                process.wait(self._grace)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            reader.join(CLOSE_SECONDS)
+            self._over.set()
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
         """Kill a child that is silent for too long, or does not read on when it shall end.
@@ -161,7 +174,7 @@ class _Lifetime:
         while not self._over.wait(_TICK_SECONDS):
             self._patience -= _TICK_SECONDS
             if self._closing.is_set():
-                self._patience = min(self._patience, CLOSE_SECONDS)
+                self._patience = min(self._patience, self._grace)
             if self._patience < 0:
                 process.kill()
 
@@ -170,6 +183,9 @@ class _Lifetime:
         while (job := self.jobs.get()) is not None:
             try:
                 message = job()
+            except MemoryError:
+                self._receive(Failed(_NO_ROOM))
+                continue
             except (OSError, CriiError) as error:
                 self._receive(Failed(str(error)))
                 continue
@@ -180,15 +196,17 @@ class _Lifetime:
             except CriiError as error:
                 number = message.number if isinstance(message, UseCheckpoint) else 0
                 self._receive(Failed(str(error), checkpoint=number))
-            except OSError:
+            except (OSError, MemoryError):
                 return
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
-        if process.stdout is not None:
-            for message in self._wire.read(process.stdout, self._renew_patience):
-                self._heard(message)
-        self.jobs.put(None)
-        self._receive(Closed(process.wait()))
+        try:
+            if process.stdout is not None:
+                for message in self._wire.read(process.stdout, self._renew_patience):
+                    self._heard(message)
+        finally:
+            self.jobs.put(None)
+            self._receive(Closed(process.wait()))
 
     def _renew_patience(self) -> None:
         """Begin to count anew: something came, be it a part of a file on a slow line."""

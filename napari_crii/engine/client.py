@@ -42,7 +42,8 @@ class EngineClient:
     Parameters
     ----------
     receive
-        Called with each message, on another thread.
+        Called with each message, on another thread; after `close` at most with one that was on its
+        way, whose files may be gone.
     start
         Starts an engine, given who receives and where its files arrive; by default a child.
     """
@@ -74,6 +75,8 @@ class EngineClient:
         """Make a scan known; its voxels are handed over as a memory-mapped file."""
         spool = self._spools.get(key)
         if spool is None or not spool.is_of(volume):
+            if spool is not None:
+                spool.remove()
             path = self.folder / f"{next(self._files)}.npy"
             spool = self._spools[key] = Spool(key, path, volume)
         self._engine.open_scan(key, spool)
@@ -144,6 +147,7 @@ class TrainerClient:
 
     def __init__(self, receive: Receiver, silent: int = TRAINER_SILENT_SECONDS) -> None:
         self._child = Child(trainer_command(), receive, silent=silent)
+        self._over = threading.Event()
 
     @property
     def pid(self) -> int | None:
@@ -151,12 +155,21 @@ class TrainerClient:
         return self._child.pid
 
     def learn(self, snapshot: Snapshot, folder: Path, request: Learn) -> None:
-        """Freeze the snapshot into `folder` and start; `request` names that file."""
+        """Freeze the snapshot into `folder` and start; `request` names that file.
 
-        def freeze() -> Message:
+        After `close` no file is left.
+        """
+        path = Path(request.snapshot)
+
+        def freeze() -> Message | None:
+            if self._over.is_set():
+                return None
             folder.mkdir(parents=True, exist_ok=True)
             self._child.let_files_arrive(folder)
-            save_snapshot(Path(request.snapshot), snapshot)
+            save_snapshot(path, snapshot)
+            if self._over.is_set():
+                path.unlink(missing_ok=True)
+                return None
             return request
 
         self._child.send_later(freeze)
@@ -171,6 +184,7 @@ class TrainerClient:
 
     def close(self, wait: bool = False) -> None:
         """End the trainer."""
+        self._over.set()
         self._child.close(wait)
 
 

@@ -86,6 +86,11 @@ class Learn:
 
 
 @dataclass(frozen=True)
+class ForgetScans:
+    """Let go of every scan, its file included, and of what is wanted of them."""
+
+
+@dataclass(frozen=True)
 class PauseLearning:
     """Wait before the next step, or go on."""
 
@@ -303,6 +308,7 @@ class Closed:
 Message = (
     UseCheckpoint
     | OpenScan
+    | ForgetScans
     | Propose
     | Cancel
     | Learn

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # Raised whenever a message changes.
-PROTOCOL = 2
+PROTOCOL = 3
 
 
 def mismatch(protocol: int) -> str:

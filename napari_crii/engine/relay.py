@@ -18,6 +18,8 @@ from napari_crii.engine.messages import Closed, Failed, Message
 from napari_crii.engine.private_folder import private_folder
 from napari_crii.errors import CriiError
 
+_GRACE_SECONDS = 1.0
+
 
 def relay(command: Command) -> None:
     """Serve the window at standard input and output until it goes, or the child ends."""
@@ -43,6 +45,7 @@ def relay(command: Command) -> None:
     try:
         while (message := channel.receive(wait=True)) is not None:
             child.send(message)
-        child.close(wait=True)
+        # Nothing is lost with it, and one that still loads its libraries does not hear.
+        child.close(wait=True, grace=_GRACE_SECONDS)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

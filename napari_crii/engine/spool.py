@@ -28,13 +28,19 @@ class Spool:
         self._volume = weakref.ref(volume)
         self._held: Volume | None = volume
         self.failed = False
+        self._removed = False
 
     def is_of(self, volume: Volume) -> bool:
         """Whether this is the scan that is handed over."""
         return self._volume() is volume
 
     def __call__(self) -> Message | None:
-        """Write the file, unless it is there, and return the message that names it."""
+        """Write the file, unless it is there, and return the message that names it.
+
+        None for a scan that is gone, or whose file was removed.
+        """
+        if self._removed:
+            return None
         if not self._path.exists():
             volume = self._volume()
             if volume is None:
@@ -46,7 +52,8 @@ class Spool:
         return self._message
 
     def remove(self) -> None:
-        """Remove the file."""
+        """Remove the file, for good."""
+        self._removed = True
         _remove(self._path)
 
 
@@ -62,6 +69,6 @@ def _save_whole(path: Path, volume: Volume) -> None:
         with partial.open("wb") as stream:
             np.save(stream, volume.slices())
         partial.replace(path)
-    except OSError:
+    except (OSError, MemoryError):
         _remove(partial)
         raise

@@ -19,6 +19,7 @@ from napari_crii.engine.messages import (
     Closed,
     Failed,
     FellBack,
+    ForgetScans,
     Message,
     ProposalFinished,
     Propose,
@@ -108,9 +109,12 @@ class Supervision:
             self._tell(lambda process: process.send_later(spool))
 
     def forget_scans(self) -> None:
-        """Tell an engine that starts anew of none of the scans that are known so far."""
+        """Let go of all scans that are known so far, and of what is wanted of them."""
         with self._lock:
             self._scans.clear()
+            self._wanted.clear()
+            if self._process is not None:
+                self._process.send(ForgetScans())
 
     def ask(self, request: Propose) -> None:
         """Ask for slices."""

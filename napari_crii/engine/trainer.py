@@ -38,7 +38,7 @@ from napari_crii.errors import CriiError
 from napari_crii.networks.parts import begin_threads
 from napari_crii.snapshot import load_snapshot
 from napari_crii.training import Checked, Event, FinishReason, Remarked, Stepped
-from napari_crii.training.tick import NO_MEMORY, TickResult, publish, run_tick
+from napari_crii.training.tick import BEGAN_ON_PROCESSOR, NO_MEMORY, TickResult, publish, run_tick
 from napari_crii.training.tick_config import TickConfig, first_network, usual_config
 
 _STOPPED = LearningFinished(FinishReason.STOPPED, "", "")
@@ -123,7 +123,7 @@ def learn_where_it_works(wishes: Wishes, request: Learn, device: torch.device) -
         if device.type == "cpu" or is_out_of_memory(error):
             raise
         processor = torch.device("cpu")
-        yield Notice(f"Learning failed on {device} and began anew on the processor.")
+        yield Notice(BEGAN_ON_PROCESSOR.format(device))
         yield Ready(str(processor))
         yield from _learn(wishes, request, processor)
 

@@ -13,6 +13,7 @@ from typing import Protocol
 from napari_crii.engine.child import Receiver
 from napari_crii.engine.client import TrainerClient
 from napari_crii.engine.messages import Closed, Failed, Learn, LearningFinished, Message, Notice
+from napari_crii.errors import CriiError
 from napari_crii.snapshot import Snapshot
 
 _BEGINS = 2
@@ -45,7 +46,7 @@ class TrainerRun:
     ----------
     receive
         Called with each message, on another thread; after `close` at most with one that was on its
-        way.
+        way. That no trainer can be started is heard as `Failed`, at first on the caller's thread.
     snapshot
         What to learn from; kept until `close`, as is its file.
     folder
@@ -74,37 +75,50 @@ class TrainerRun:
         self._lock = threading.RLock()
         self._begins = 0
         self._paused = self._stopped = self._over = False
+        self._trainer: Trainer | None = None
         with self._lock:
-            self._begin()
+            failed = self._begin()
+        if failed is not None:
+            self._receive(failed)
 
     def pause(self, paused: bool) -> None:
         """Wait, or go on, as each trainer of the run then does."""
         with self._lock:
             self._paused = paused
-            self._trainer.pause(paused)
+            if self._trainer is not None:
+                self._trainer.pause(paused)
 
     def stop(self) -> None:
         """Discard what is being learnt."""
         with self._lock:
             self._stopped = True
-            self._trainer.stop()
+            if self._trainer is not None:
+                self._trainer.stop()
 
     def close(self) -> None:
         """End the trainer, whatever it is doing, and remove the snapshot's file."""
         with self._lock:
             self._over = True
-            self._trainer.close()
+            if self._trainer is not None:
+                self._trainer.close()
         with contextlib.suppress(OSError):
             self._file.unlink(missing_ok=True)
 
-    def _begin(self) -> None:
-        """Send a trainer out, from the first step."""
+    def _begin(self) -> Failed | None:
+        """Send a trainer out, from the first step; return why there is none."""
         self._begins += 1
         number = self._begins
-        self._trainer = self._start(lambda message: self._on_message(number, message))
-        self._trainer.learn(self._snapshot, self._folder, self._request)
+        try:
+            trainer = self._start(lambda message: self._on_message(number, message))
+        # The latter where the system has no thread left.
+        except (CriiError, RuntimeError) as error:
+            self._trainer, self._over = None, True
+            return Failed(str(error))
+        self._trainer = trainer
+        trainer.learn(self._snapshot, self._folder, self._request)
         if self._paused:
-            self._trainer.pause(True)
+            trainer.pause(True)
+        return None
 
     def _on_message(self, number: int, message: Message) -> None:
         with self._lock:
@@ -115,7 +129,7 @@ class TrainerRun:
                     # What a trainer says last; that it then goes is no news.
                     self._over = True
                 case Closed() if self._begins < _BEGINS and not self._stopped:
-                    self._trainer.close()
-                    self._begin()
-                    message = BEGAN_ANEW
+                    if self._trainer is not None:
+                        self._trainer.close()
+                    message = self._begin() or BEGAN_ANEW
         self._receive(message)

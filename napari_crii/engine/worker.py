@@ -8,8 +8,8 @@ from __future__ import annotations
 import queue
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,6 +26,7 @@ from napari_crii.engine.messages import (
     Cancel,
     CheckpointInUse,
     Failed,
+    ForgetScans,
     Message,
     Notice,
     OpenScan,
@@ -110,8 +111,10 @@ class Engine:
             case Propose():
                 self._ask(message)
             case Cancel():
-                self._wanted.clear()
-                self._started.clear()
+                self._want_nothing()
+            case ForgetScans():
+                self._want_nothing()
+                self._forget_scans()
 
     @contextmanager
     def _saying_why(self, request: int = 0, checkpoint: int = 0) -> Iterator[None]:
@@ -139,7 +142,20 @@ class Engine:
         unit: Literal["mm", "px"] = "px" if message.unit == "px" else "mm"
         array = np.load(message.array, mmap_mode="r")
         geometry = Geometry((between, rows, columns), unit=unit)
-        self._scans[message.scan] = (Volume(array, geometry), Path(message.array).parent)
+        path = Path(message.array)
+        known = self._scans.pop(message.scan, None)
+        self._scans[message.scan] = (Volume(array, geometry), path)
+        if known is not None and known[1] != path:
+            _remove([known[1]])
+
+    def _forget_scans(self) -> None:
+        paths = [path for _, path in self._scans.values()]
+        self._scans.clear()
+        _remove(paths)
+
+    def _want_nothing(self) -> None:
+        self._wanted.clear()
+        self._started.clear()
 
     def _ask(self, message: Propose) -> None:
         if message.scan != self._wanted.scan:
@@ -189,7 +205,7 @@ class Engine:
     def _written(self, proposed: _Proposed, request: int, index: int) -> SliceProposed:
         """Write the arrays beside the scan, and return the message that names them."""
         scan = self._wanted.scan
-        stem = self._scans[scan][1] / uuid.uuid4().hex
+        stem = self._scans[scan][1].with_name(uuid.uuid4().hex)
         files = (stem.with_suffix(".labels.npy"), stem.with_suffix(".maps.npy"))
         np.save(files[0], proposed.labels)
         np.save(files[1], proposed.maps)
@@ -197,3 +213,10 @@ class Engine:
         return SliceProposed(
             request, scan, index, labels, maps, tuple(proposed.patches), proposed.checkpoint
         )
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    """Remove files of scans: on another machine than the window's nobody else does."""
+    for path in paths:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import os
@@ -72,8 +73,13 @@ class ProjectLock:
             return False
         holder = Holder(platform.node(), _user(), os.getpid(), time.time())
         partial = self._card.with_suffix(".part")
-        partial.write_text(json.dumps(asdict(holder)), encoding="utf-8")
-        partial.replace(self._card)
+        try:
+            partial.write_text(json.dumps(asdict(holder)), encoding="utf-8")
+            partial.replace(self._card)
+        except OSError:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise
         return True
 
     def holder(self) -> Holder | None:

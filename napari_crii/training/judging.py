@@ -17,6 +17,7 @@ from napari_crii.training.data import TrainingSlice
 
 TOLERATED_LOSS = 0.005
 _CONFIDENCE = 0.9
+_PLAIN_LOSS = 0.05
 # On the way of a run at most this many slices are judged in all, so that it costs little.
 _ON_THE_WAY = 4
 _SLICES_ON_THE_WAY = 64
@@ -46,6 +47,7 @@ class Judge:
     def scores(self, network: Segmenter, stop: Callable[[], bool] = lambda: False) -> list[float]:
         """Return, for each slice, the mean Dice of the foreground classes where a human vouches.
 
+        A class that neither shows says nothing; a slice without any, left empty, counts as 1.
         One pass a slice, on the grid on which the network learns. None at all once `stop` says so;
         it is asked before each slice.
         """
@@ -71,12 +73,19 @@ class Judge:
             labels = most_certain_pieces(labels, p)
         said = (item.weight > 0).numpy()
         predicted, truth = labels[said], item.label.numpy()[said]
-        found = [dice(predicted == k, truth == k) for k in range(1, self.classes)]
-        return float(np.mean(found))
+        found = [
+            dice(predicted == k, truth == k)
+            for k in range(1, self.classes)
+            if (predicted == k).any() or (truth == k).any()
+        ]
+        return float(np.mean(found)) if found else 1.0
 
 
 def loses(before: Sequence[float], after: Sequence[float]) -> bool:
     """Whether it is shown, one-sided at 90 %, that more than half a Dice point was lost.
+
+    So are, whatever they show, five points of the mean, and a score that is no number: where one of
+    a few slices loses everything, the spread is so wide that nothing is ever shown.
 
     Parameters
     ----------
@@ -84,6 +93,8 @@ def loses(before: Sequence[float], after: Sequence[float]) -> bool:
         Dice of the same check slices, at least two, under the old and the new weights.
     """
     change = np.asarray(after, dtype=float) - np.asarray(before, dtype=float)
+    if not change.mean() >= -_PLAIN_LOSS:
+        return True
     error = float(change.std(ddof=1)) / math.sqrt(len(change))
     # Student's t: with three slices the normal quantile would refuse too easily.
     quantile = float(stdtrit(len(change) - 1, _CONFIDENCE))

@@ -35,6 +35,7 @@ from napari_crii.training.tick_config import TickConfig, steps_taken
 from napari_crii.training.yielding import yielding
 
 REFUSED = "refused"
+BEGAN_ON_PROCESSOR = "Learning failed on {} and began anew on the processor."
 NO_MEMORY = "Memory ran out: close other programs, then learn again."
 
 

@@ -330,8 +330,8 @@ class NetworkAtWork(QObject):
         self.propose(whole_volume=True)
 
     def _on_gave_up(self, session: Session) -> None:
-        """Learn what was accepted while a run was at work that led to nothing."""
-        if session is self._sitting.teaching and session.accepted_meanwhile():
+        """Learn what was accepted while a run was at work that led to nothing, or in other work."""
+        if session is not self._sitting.teaching or session.accepted_meanwhile():
             self.learn_by_itself()
 
     def _on_fell_back(self, earlier: Path, sentence: str) -> None:

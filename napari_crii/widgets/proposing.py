@@ -19,6 +19,7 @@ from napari_crii.engine.messages import (
     Restarting,
     SliceProposed,
 )
+from napari_crii.io.atomic import in_words
 from napari_crii.session import Proposal
 from napari_crii.volume import Volume
 from napari_crii.widgets.background import Mailbox
@@ -90,8 +91,9 @@ class Proposing(QObject):
         self._engine.open_scan(volume.digest, volume)
 
     def forget_scans(self) -> None:
-        """Let go of the scans of work that is left."""
+        """Let go of the scans of work that is left, and of what was asked of them."""
         self._engine.forget_scans()
+        self._forget()
 
     def ask(self, volume: Volume, slices: Sequence[int]) -> None:
         """Ask for slices of a scan, in this order, before what was asked earlier."""
@@ -130,16 +132,25 @@ class Proposing(QObject):
                 if not self._asked:
                     self._forget()
                     self._answers.finished(seconds)
-            # The first failure is the cause; what fails after it only follows from it.
-            case Failed(text, request) if not self._failed and request in {0, *self._open}:
-                self._failed = True
-                self._forget()
-                self._answers.failed(f"No proposal: {text}")
+            case Failed(text, request) if request in {0, *self._open}:
+                self._fail(text, request)
             case Closed(code) if code != 0 and not self._failed:
                 self._forget()
                 self._answers.failed("The engine ended; it starts again when you propose.")
             case _:
                 self._on_remark(message)
+
+    def _fail(self, text: str, request: int = 0) -> None:
+        """Give up a question, or all of them, and say why."""
+        first, self._failed = not self._failed, True
+        self._open.discard(request)
+        self._asked = {i: number for i, number in self._asked.items() if number != request}
+        self.progress = replace(self.progress, total=self.progress.done + len(self._asked))
+        if not request or not self._asked:
+            self._forget()
+        # The first failure is the cause; what fails after it only follows from it.
+        if first:
+            self._answers.failed(f"No proposal: {text}")
 
     def _on_remark(self, message: Message) -> None:
         """Hear what happened on the way; proposing goes on."""
@@ -155,7 +166,12 @@ class Proposing(QObject):
                 self._answers.noticed(text)
 
     def _on_proposal(self, message: SliceProposed) -> None:
-        proposal = collect(message)
+        try:
+            proposal = collect(message)
+        except (OSError, ValueError, MemoryError) as error:
+            self._engine.cancel()
+            self._fail(f"what the network found cannot be read here ({in_words(error)})")
+            return
         if message.scan != self._scan or self._asked.get(message.slice) != message.request:
             return
         del self._asked[message.slice]

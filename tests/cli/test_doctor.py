@@ -77,6 +77,29 @@ def test_the_selftest_prints_its_figures(as_json) -> None:
     assert "with 0 steps taken meanwhile" in figures["yielding"]
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(None, "memory ran out even with"), (RuntimeError("no engine found"), "no engine found")],
+)
+def test_a_selftest_whose_training_breaks_says_why_and_ends(
+    error: Exception | None, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_crii.cli._selftest import run_selftest
+    from napari_crii.training.fit import Learner
+
+    def broken(learner: Learner, *given: object) -> None:
+        # None says that memory ran out.
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(Learner, "_taken", broken)
+    found = {name: (ok, text) for name, ok, text in run_selftest("cpu")}
+    assert list(found) == ["16 bits", "memory", "yielding"]
+    ok, text = found["yielding"]
+    assert not ok
+    assert said in text
+
+
 def test_a_device_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAPARI_CRII_DEVICE", "abacus")
     assert not doctor._torch().ok

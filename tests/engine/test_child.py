@@ -43,17 +43,21 @@ def test_threads_of_a_child_sleep_while_they_wait_unless_the_user_says_otherwise
     assert inbox.until(Closed)[-1] == Closed(0)
 
 
-def test_a_full_disk_is_said_and_the_engine_goes_on(
-    weights: tuple[Path, Checkpoint],
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(OSError(28, "No space left on device"), "No space"), (MemoryError(), "memory ran out")],
+)
+def test_a_full_disk_or_memory_is_said_and_the_engine_goes_on(
+    error: Exception, words: str, weights: tuple[Path, Checkpoint]
 ) -> None:
     inbox = Inbox()
     child = Child(local_command(ENGINE), inbox.arrived.put)
 
     def full() -> Message:
-        raise OSError(28, "No space left on device")
+        raise error
 
     child.send_later(full)
-    assert "No space" in str(inbox.until(Failed)[-1])
+    assert words in str(inbox.until(Failed)[-1])
     child.send(UseCheckpoint(str(weights[0])))
     inbox.until(CheckpointInUse)
     child.close(wait=True)
@@ -107,6 +111,45 @@ def test_a_child_that_never_beats_is_not_taken_for_hung() -> None:
     child = Child(program(quiet), inbox.arrived.put, silent=1)
     assert inbox.until(Closed) == [Ready("a"), Ready("b"), Closed(0)]
     child.close(wait=True)
+
+
+WAITING = (
+    BEATING
+    + """
+from napari_crii.engine.messages import Ready
+channel.send(Ready("a"))
+channel.receive(wait=True)
+"""
+)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("defect", ["in a job", "in the receiver"])
+def test_a_defect_on_a_thread_of_ours_ends_the_child_and_its_end_is_heard(defect: str) -> None:
+    inbox = Inbox()
+
+    def receive(message: Message) -> None:
+        if defect == "in the receiver" and isinstance(message, Ready):
+            raise ValueError("a defect")
+        inbox.arrived.put(message)
+
+    def job() -> Message:
+        raise ValueError("a defect")
+
+    child = Child(program(WAITING), receive)
+    if defect == "in a job":
+        child.send_later(job)
+    assert isinstance(inbox.until(Closed)[-1], Closed)
+    child.close(wait=True)
+
+
+def test_a_child_that_does_not_hear_is_killed_after_its_grace() -> None:
+    inbox = Inbox()
+    deaf = "import sys, time\nprint('')\nsys.stdout.flush()\ntime.sleep(60)"
+    child = Child(program(deaf), inbox.arrived.put)
+    assert eventually(lambda: child.pid is not None)
+    child.close(wait=True, grace=0.1)
+    assert inbox.until(Closed) == [Closed(-signal.SIGKILL)]
 
 
 @pytest.mark.parametrize("role", ["engine", "trainer"])

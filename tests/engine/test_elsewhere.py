@@ -144,6 +144,22 @@ def test_the_other_side_of_a_broken_connection_ends_too(window: Path, here: Path
     client.close(wait=True)
 
 
+def test_the_other_side_ends_while_its_libraries_are_still_loaded(window: Path, here: Path) -> None:
+    inbox = Inbox()
+    client = EngineClient(inbox.arrived.put)
+    client.use_checkpoint(here)
+    client.open_scan("noise", SCAN)
+    client.propose("noise", [0])
+    assert eventually(lambda: len(descendants()) == 3)
+    processes = descendants()
+    (connection,) = psutil.Process().children()
+    client.cancel()
+    connection.kill()
+    assert gone(processes)
+    client.close(wait=True)
+    assert not [message for message in inbox.until(Closed) if isinstance(message, SliceProposed)]
+
+
 def test_the_trainer_learns_elsewhere_and_its_weights_arrive(
     window: Path, here: Path, weights: tuple[Path, Checkpoint]
 ) -> None:
