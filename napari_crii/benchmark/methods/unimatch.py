@@ -1,8 +1,10 @@
 """UniMatch: Yang et al., CVPR 2023.
 
 Eq. 7: pseudo-labels of the weak view, of confidence above 0.95, are learnt under feature
-dropout (0.5, channels; weight 1/2) and under two strong views with CutMix (weight 1/4 each).
-Cross-entropy and Dice, as its experiments on medical images have it; no teacher.
+dropout (0.5, channels; weight 1/2) and under two strong views with CutMix (weight 1/4 each), and
+labels and these are halved. As in its experiments on medical images pseudo-labels are learnt by
+Dice alone, over the certain pixels; no teacher. What is cut in comes from the next crop of the same
+batch instead of a batch of its own.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 from napari_crii.benchmark.methods.backbone import UNet
 from napari_crii.benchmark.methods.method import Method, Setting, supervised
 from napari_crii.benchmark.methods.passes import stream_of
-from napari_crii.losses import segmentation_loss
+from napari_crii.losses.segmentation import soft_dice_loss
 from napari_crii.networks.crii import pad_to_stride
 from napari_crii.training.mixing import paste
 from napari_crii.training.objectives import Step
@@ -50,7 +52,7 @@ class WeakToStrong:
         said = supervised(plain[: len(labelled.images)], labelled)
         confidence, pseudo = plain[len(labelled.images) :].detach().softmax(dim=1).max(dim=1)
         sure = (confidence >= CONFIDENCE).float()
-        guessed = 0.5 * self._learnt(dropped, pseudo, sure)
+        guessed = 0.5 * soft_dice_loss(dropped, pseudo, sure)
         for strong in rest.strong:
             guessed = guessed + 0.25 * self._strong(step, strong, pseudo, sure)
         return 0.5 * (said + self._pool_weight * guessed)
@@ -60,11 +62,7 @@ class WeakToStrong:
         mixed = paste(strong.roll(1, dims=0), strong, box[:, None])
         labels = paste(pseudo.roll(1, dims=0), pseudo, box)
         weights = paste(sure.roll(1, dims=0), sure, box)
-        return self._learnt(step.passed(step.student, mixed), labels, weights)
-
-    def _learnt(self, logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-        # Divided by all pixels, not by the certain ones, as in the paper's code.
-        return 0.5 * weights.mean() * segmentation_loss(logits, labels, weights)
+        return soft_dice_loss(step.passed(step.student, mixed), labels, weights)
 
 
 def cutmix_boxes(shape: torch.Size) -> Tensor:
