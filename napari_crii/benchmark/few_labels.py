@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ SURROUND = 5
 HARD_SHARE = 1 / 3
 
 Segment = Callable[[Tensor], Tensor]
-Scores = dict[str, float | list[float] | dict[str, float]]
+Scores = dict[str, float | list[float | None] | dict[str, float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ def split_patients(
     ------
     TrainingError
         If patients cannot be dealt, none is left unlabelled, there is no such fold, or those
-        drawn show no foreground.
+        drawn, or tested, show no foreground.
     """
     if not 0 < share <= 1:
         raise TrainingError(f"the labelled share {share} does not lie between 0 and 1")
@@ -80,8 +81,11 @@ def split_patients(
         [s for s in data if s.patient not in chosen | tested],
         [s for s in data if s.patient in tested],
     )
-    if not any(bool((s.label > 0).any()) for s in split.labelled):
-        raise TrainingError(f"the labelled patients of draw {draw}, fold {fold} show no foreground")
+    for who, slices in (("labelled", split.labelled), ("test", split.tested)):
+        if not any(bool((s.label > 0).any()) for s in slices):
+            raise TrainingError(
+                f"the {who} patients of draw {draw}, fold {fold} show no foreground"
+            )
     return split
 
 
@@ -108,10 +112,12 @@ def mean_shape(labelled: Sequence[TrainingSlice], classes: int) -> Tensor:
 def score_slices(tested: Sequence[TrainingSlice], segment: Segment, classes: int) -> Scores:
     """Score a segmentation, patient by patient.
 
-    A patient's Dice of a class pools all of its slices; the boundary Dice counts only pixels
-    within 3 pixels of the true edge; surface measures are means over slices, in pixels, an
-    object missed or invented costing the diagonal; `hard_dice` is the mean over the third of the
-    objects that stand out least. ``patients`` holds the Dice of each patient, ``patients_nsd1`` and
+    A patient's Dice of a class pools all of its slices, and says nothing (None where no patient
+    does) if neither masks nor guesses show the class; the boundary Dice counts only pixels within
+    3 pixels of the true edge; surface measures are means over slices, in pixels, a class that
+    neither shows counting as agreement, an object missed or invented as the diagonal; `hard_dice`
+    is the mean over the third of the objects that stand out least. Nothing counts where nobody
+    has said anything. ``patients`` holds the Dice of each patient, ``patients_nsd1`` and
     ``patients_hard_dice`` the means over its slices and over its objects of that third, if any.
 
     Parameters
@@ -127,15 +133,23 @@ def score_slices(tested: Sequence[TrainingSlice], segment: Segment, classes: int
         name: _patient([pairs[i] for i in which], classes) for name, which in by_patient.items()
     }
     per_class = np.array([scores for scores, _ in patients.values()])
+    overall = {
+        name: _rounded(np.nanmean(scores))
+        for name, (scores, _) in patients.items()
+        if not np.isnan(scores).all()
+    }
     surfaces = np.array([_surface(guess, item, classes) for guess, item in pairs])
     hard = _hard_objects(pairs, classes)
     return {
-        "dice": _rounded(per_class.mean()),
-        "dice_per_class": [_rounded(value) for value in per_class.mean(axis=0)],
+        "dice": _rounded(np.nanmean([np.nanmean(row) for row in per_class[_says(per_class, 1)]])),
+        "dice_per_class": [
+            _rounded(np.nanmean(column)) if says else None
+            for column, says in zip(per_class.T, _says(per_class, 0), strict=True)
+        ],
         "hard_dice": _rounded(np.mean([score for _, score in hard])) if hard else 0.0,
-        "boundary_dice": _rounded(np.mean([band for _, band in patients.values()])),
+        "boundary_dice": _rounded(np.nanmean([band for _, band in patients.values()])),
         **dict(zip(("nsd1", "nsd2", "hd95"), map(_rounded, surfaces.mean(axis=0)), strict=True)),
-        "patients": {name: _rounded(np.mean(scores)) for name, (scores, _) in patients.items()},
+        "patients": overall,
         "patients_nsd1": {
             name: _rounded(surfaces[which, 0].mean()) for name, which in by_patient.items()
         },
@@ -149,13 +163,19 @@ def score_slices(tested: Sequence[TrainingSlice], segment: Segment, classes: int
 def _patient(
     pairs: list[tuple[NDArray[np.integer], TrainingSlice]], classes: int
 ) -> tuple[list[float], float]:
-    """Return the Dice per class, and the mean one near true edges."""
+    """Return the Dice per class, and the mean one near true edges; NaN says nothing."""
     masks = _masks(pairs, classes)
     band = []
     for a, b in masks:
         near = np.stack([_near_edge(mask) for mask in b])
-        band.append(dice(a & near, b & near))
-    return [dice(a, b) for a, b in masks], float(np.mean(band))
+        if near.any():
+            band.append(dice(a & near, b & near))
+    scores = [dice(a, b) if a.any() or b.any() else math.nan for a, b in masks]
+    return scores, float(np.mean(band)) if band else math.nan
+
+
+def _says(per_class: NDArray[np.float64], axis: int) -> NDArray[np.bool_]:
+    return np.asarray(~np.isnan(per_class).all(axis=axis))
 
 
 def _masks(
@@ -169,14 +189,15 @@ def _masks(
 
 
 def pooled_dice(tested: Sequence[TrainingSlice], segment: Segment, classes: int) -> float:
-    """Return the mean over patients and classes of the Dice of all slices together.
+    """Return the mean over patients and their classes of the Dice of all slices together.
 
+    A class that neither masks nor guesses of a patient show says nothing of that patient.
     Slices of one patient are of one size; `segment` maps an image (C, H, W) to labels (H, W).
     """
     scores = []
     for patient in sorted({item.patient for item in tested}):
         mine = [(segment(s.image).numpy(), s) for s in tested if s.patient == patient]
-        scores += [dice(a, b) for a, b in _masks(mine, classes)]
+        scores += [dice(a, b) for a, b in _masks(mine, classes) if a.any() or b.any()]
     return float(np.mean(scores))
 
 
@@ -190,7 +211,8 @@ def _near_edge(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _surface(
     guess: NDArray[np.integer], item: TrainingSlice, classes: int
 ) -> tuple[float, float, float]:
-    truth, unit = item.label.numpy(), (1.0, 1.0)
+    said, unit = item.weight.numpy() > 0, (1.0, 1.0)
+    truth, guess = np.where(said, item.label.numpy(), 0), np.where(said, guess, 0)
     diagonal = float(np.hypot(*truth.shape))
     found = evaluate(guess, truth, unit, range(1, classes), tolerance_mm=1.0)
     far = evaluate(guess, truth, unit, range(1, classes), tolerance_mm=2.0)
@@ -207,10 +229,11 @@ def _hard_objects(
     """Return patient and Dice of each of the third of the objects whose contrast is lowest."""
     found = []
     for guess, item in pairs:
+        said = item.weight.numpy() > 0
         for k in range(1, classes):
-            truth = item.label.numpy() == k
+            truth = (item.label.numpy() == k) & said
             if truth.any():
-                score = dice(guess == k, truth)
+                score = dice((guess == k) & said, truth)
                 found.append((object_contrast(item, truth), score, item.patient))
     found.sort()
     kept = found[: max(1, round(HARD_SHARE * len(found)))]

@@ -95,6 +95,8 @@ class Comparison:
         training = asdict(self.training)
         # Every method brings its own; what a preset means stands in the release.
         del training["method"]
+        # A comparison has no weights at hand that could be wrong somewhere.
+        del training["corrective"]
         parts = {
             "classes": self.classes,
             "recipe": asdict(self.recipe),

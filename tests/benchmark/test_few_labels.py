@@ -10,6 +10,7 @@ from napari_crii.benchmark.few_labels import (
     centre_field,
     mean_shape,
     object_contrast,
+    pooled_dice,
     score_slices,
     split_patients,
 )
@@ -161,4 +162,32 @@ def test_pixels_that_nobody_annotated_are_not_scored() -> None:
     weight[:, 32:] = 0
     cut = replace(item, weight=weight)
     guess = torch.where(weight > 0, item.label, 1 - item.label)
-    assert score_slices([cut], lambda image: guess, 2)["dice"] == 1
+    scores = score_slices([cut], lambda image: guess, 2)
+    names = ("dice", "hard_dice", "boundary_dice", "nsd1", "nsd2", "hd95")
+    assert [scores[name] for name in names] == [1, 1, 1, 1, 1, 0]
+
+
+def test_a_class_that_a_patient_neither_has_nor_is_given_says_nothing_of_it() -> None:
+    data = cohort(2, 2)
+    for item in data[2:]:
+        item.label[item.label > 0] = 2
+    truth = {id(s.image): s.label for s in data}
+    # Of the first patient nothing is found, and class 2 is invented for the second.
+    truth[id(data[0].image)] = truth[id(data[1].image)] = torch.zeros_like(data[0].label)
+    scores = score_slices(data, lambda image: truth[id(image)], 4)
+    assert scores["dice_per_class"] == [0, 1, None]
+    assert scores["patients"] == {"p0": 0, "p1": 1}
+    assert scores["dice"] == scores["boundary_dice"] == 0.5
+    assert pooled_dice(data, lambda image: truth[id(image)], 4) == 0.5
+    truth[id(data[2].image)] = torch.full_like(data[2].label, 3)
+    invented = score_slices(data, lambda image: truth[id(image)], 4)
+    assert invented["dice_per_class"] == pytest.approx([0, 2 / 3, 0], abs=0.2)
+
+
+def test_test_patients_without_foreground_are_refused() -> None:
+    data = cohort(4, 1)
+    tested = split_patients(data, 0.25, 0, 0, 4).tested
+    for item in tested:
+        item.label[:] = 0
+    with pytest.raises(TrainingError, match="the test patients of draw 0, fold 0 show no foregr"):
+        split_patients(data, 0.25, 0, 0, 4)

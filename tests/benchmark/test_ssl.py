@@ -30,6 +30,7 @@ from napari_crii.training import TrainingConfig
 from napari_crii.training.folder import load_folder
 from tests.benchmark.conftest import PATIENTS
 
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
 TINY = TrainingConfig(iterations=4, batch=2, crop=32, warmup=1, centred=True)
 
 
@@ -111,6 +112,20 @@ def test_the_ceiling_has_all_labels(data: Path) -> None:
 def test_a_method_that_there_is_not_is_refused(data: Path) -> None:
     with pytest.raises(TrainingError, match="no method 'best': the methods are mean_shape, super"):
         plan_of(data, "best")
+
+
+def test_the_lines_that_are_kept_are_found_again_by_the_same_command() -> None:
+    now = plan_of(Path("data"), "plus").settings()
+    lines = [
+        path.read_text().partition("\n")[0]
+        for kind in ("ssl", "ablation", "search", "errors")
+        for path in RESULTS.glob(f"{kind}_*.jsonl")
+    ]
+    assert lines
+    for settings in (json.loads(line)["settings"] for line in lines):
+        assert settings.keys() == now.keys()
+        for part in ("training", "recipe"):
+            assert settings[part].keys() == now[part].keys()
 
 
 def fake(method: str, draw: int, fold: int, patients: dict[str, float]) -> dict[str, Any]:
