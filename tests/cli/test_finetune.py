@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from napari_crii.checkpoint_info import read_checkpoint_info
 from napari_crii.io.write import write_map
@@ -114,6 +115,51 @@ def test_a_scan_that_is_gone_is_left_out_and_named(run, refused, folder: Path) -
     message = run("finetune", folder, *SHORT)
     assert message.exit_code == 2
     assert "nothing to learn from" in message.stderr
+
+
+def test_a_scan_that_cannot_be_read_is_left_out_and_named(run, as_json, folder: Path) -> None:
+    scan = folder.parent / "1.nii.gz"
+    scan.write_bytes(scan.read_bytes()[:-200])
+    done = run("finetune", folder, *SHORT)
+    assert done.exit_code == 0, done.output
+    assert "Left out: case-002: " in done.stderr
+    (folder.parent / "0.nii.gz").write_bytes(b"")
+    alone = run("finetune", folder, *SHORT)
+    assert alone.exit_code == 2
+    assert "nothing to learn from without the scans that were left out" in alone.stderr
+
+
+def test_a_device_that_fails_leaves_learning_to_the_processor(
+    run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_crii.cli import _finetuning
+
+    real, tried = _finetuning.run_tick, []
+
+    def failing(*given: object, device: object = "cpu") -> object:
+        tried.append(str(device))
+        if str(device) != "cpu":
+            raise RuntimeError("the device fell off the bus")
+        return real(*given)
+
+    monkeypatch.setattr(_finetuning, "choose_device", lambda wanted: torch.device("meta"))
+    monkeypatch.setattr(_finetuning, "run_tick", failing)
+    done = run("finetune", folder, *SHORT)
+    assert done.exit_code == 0, done.output
+    assert "Learning failed on meta and began anew on the processor." in done.stderr
+    assert tried == ["meta", "cpu"]
+
+
+def test_memory_that_torch_does_not_find_is_one_sentence(
+    refused, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_crii.cli import _finetuning
+
+    def short(path: Path) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate")
+
+    monkeypatch.setattr(_finetuning, "load_checkpoint", short)
+    assert "more memory than the computer has free" in refused("finetune", folder, *SHORT)
 
 
 def test_what_a_user_can_get_wrong_is_one_sentence(refused, folder: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from napari_crii.engine.messages import (
     CheckpointInUse,
     Closed,
     Failed,
+    ForgetScans,
     Message,
     Notice,
     OpenScan,
@@ -136,6 +137,22 @@ def test_another_scan_replaces_the_one_before(run: Run) -> None:
     run.during = {1: [OpenScan("b", *_rest(run)), Propose(2, "b", (3,))]}
     assert run(Propose(1, "a", (0, 1, 2))) == [(3, 2)]
     assert run.finished() == [2]
+
+
+def test_forgotten_scans_are_let_go_of_with_their_files(run: Run, tmp_path: Path) -> None:
+    other = tmp_path / "1.npy"
+    np.save(other, SCAN.slices())
+    opened = OpenScan("a", str(other), SCAN.slice_spacing, "mm")
+    run.during = {1: [opened], 2: [ForgetScans()]}
+    assert run(Propose(1, "a", (0, 1, 2)), Propose(2, "a", (3,))) == [(3, 2)]
+    # The first file went when the scan was handed over anew, the other one when it was forgotten.
+    assert not list(tmp_path.glob("?.npy"))
+    assert run.computed == [3, 0]
+    again = OpenScan("a", str(tmp_path / "none.npy"), SCAN.slice_spacing, "mm")
+    run.sent.clear()
+    run.computed.clear()
+    assert run(again, Propose(3, "a", (0,))) == []
+    assert [m.request for m in run.sent if isinstance(m, Failed)] == [0, 3]
 
 
 def _rest(run: Run) -> tuple[str, tuple[float, ...], str]:

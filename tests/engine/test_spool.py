@@ -77,3 +77,18 @@ def test_a_scan_that_could_not_be_written_is_tried_again_with_the_next_question(
     client.propose("noise", [1])
     assert len(engine.jobs) == asked
     client.close(wait=True)
+
+
+def test_a_scan_that_is_read_again_takes_the_place_of_the_earlier_file() -> None:
+    engine = Silent()
+    client = EngineClient(lambda message: None, lambda receive, folder: engine)
+    first, second = noise_scan(), noise_scan()
+    client.open_scan("noise", first)
+    earlier = engine.jobs[-1]
+    earlier()
+    client.open_scan("noise", second)
+    assert not list(client.folder.iterdir())
+    assert earlier() is None
+    assert isinstance(engine.jobs[-1](), OpenScan)
+    assert len(list(client.folder.iterdir())) == 1
+    client.close(wait=True)

@@ -17,6 +17,7 @@ from napari_crii.engine.messages import (
     Ready,
 )
 from napari_crii.engine.trainer_run import BEGAN_ANEW, TrainerRun
+from napari_crii.errors import EngineError
 from napari_crii.snapshot import Snapshot
 from tests.engine.trainer_stand_in import TrainerStandIn
 
@@ -101,3 +102,20 @@ def test_the_snapshots_file_is_gone_with_the_run_and_each_run_has_its_own(
         file.write_bytes(b"frozen")
     sent.run.close()
     assert [file.exists() for file in files] == [False, True]
+
+
+def test_where_no_trainer_can_be_started_it_is_said(sent: Sent, tmp_path: Path) -> None:
+    said: list[Message] = []
+
+    def start(receive: Callable[[Message], None]) -> TrainerStandIn:
+        raise EngineError("there is no closing quotation")
+
+    run = TrainerRun(said.append, Snapshot(()), tmp_path, Learn("", "", str(tmp_path)), start)
+    failed = Failed("there is no closing quotation")
+    assert said == [failed]
+    run.pause(True)
+    run.stop()
+    run.close()
+    sent.run._start = start
+    sent.trainers[0].say(KILLED)
+    assert sent.said == [failed]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from vispy.color import Color
 
+from napari_crii.engine.messages import Failed, SliceProposed
 from napari_crii.geometry import Geometry
 from napari_crii.patches import Box, Patch, Reason
 from napari_crii.session import SliceStatus
@@ -291,3 +292,33 @@ def test_frames_lie_on_the_pixels_of_a_patch_and_around_them_and_end_with_the_sl
     wide[frame(Patch(3, Box(0, 0, 6, 7), 0.5, Reason.REGION), wide.shape, 2)] = 1
     assert wide.sum() == 6 * 7 - 2 * 3
     assert not wide[2:4, 2:5].any()
+
+
+def ask(window, engine, whole):
+    """Ask for proposals that nobody makes yet; return the question's number."""
+    before = len(engine.last.asked)
+    window.assistant.propose(whole)
+    window.until(lambda: len(engine.last.asked) > before)
+    return engine.last.asked[-1][0]
+
+
+def test_a_question_that_fails_leaves_the_others_and_is_said_once(window, engine):
+    first = ask(window, engine, whole=False)
+    window.show(4)
+    ask(window, engine, whole=False)
+    proposing = window.controller.network.proposing
+    engine.last.receive(Failed("no room", first))
+    window.until(lambda: window.status == "Problem: No proposal: no room")
+    assert proposing.progress.total == 1
+    engine.last.answer("other")
+    window.until(lambda: not proposing.progress.running)
+    assert window.case.proposals.checkpoint(4) == "other"
+
+
+def test_a_proposal_whose_file_is_gone_is_said(window, engine):
+    number = ask(window, engine, whole=True)
+    key = engine.last.asked[-1][1]
+    engine.last.receive(SliceProposed(number, key, 0, "/none/a.npy", "/none/b.npy", (), "x"))
+    window.until(lambda: window.status.startswith("Problem: No proposal: what the network found"))
+    assert not window.controller.network.proposing.progress.running
+    assert engine.last.cancelled

@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from napari_crii.classes import numbered_classes
+from napari_crii.engine.client import TrainerClient
+from napari_crii.engine.command import VARIABLE
 from napari_crii.engine.messages import Closed, Failed, LearningFinished, LearningStepped, Ready
+from napari_crii.session import Session
 from tests.widgets.panels import accept, panel, seen
 
 pytestmark = pytest.mark.gui
@@ -78,3 +82,27 @@ def test_a_trainer_that_vanishes_while_it_stops_is_not_sent_out_again(window, tr
     trainer.last.say(Closed(-9))
     window.until(lambda: not window.controller.state.learning.running)
     assert len(trainer.made) == 1
+
+
+def test_what_is_accepted_in_other_work_is_learnt_when_the_run_before_it_has_ended(window, trainer):
+    network = window.controller.network
+    window.pick(panel(window).mode, 0)
+    accept(window, 2)
+    assert len(trainer.made) == 1
+    # A run of work that was left may take its time to end, and leads to nothing.
+    network.learning.stop()
+    network.learning._session = Session(numbered_classes(["other"]))
+    accept(window, 3)
+    assert len(trainer.made) == 1
+    trainer.last.say(LearningFinished("stopped", "", ""))
+    window.until(lambda: len(trainer.made) == 2)
+    assert len(trainer.last.snapshot.slices) == 2
+
+
+def test_where_no_trainer_can_be_started_the_panel_says_so(window, monkeypatch):
+    monkeypatch.setenv(VARIABLE, "ssh 'host")
+    monkeypatch.setattr("napari_crii.engine.trainer_run.TrainerClient", TrainerClient)
+    accept(window, 2)
+    window.click(panel(window).learn)
+    window.until(lambda: not window.controller.state.learning.running)
+    assert "is no command for the engine" in window.controller.network.view().problem
