@@ -53,6 +53,43 @@ def build() -> Callable[..., nn.Module]:
     return tiny
 
 
+@pytest.fixture
+def sure_step(step_of) -> Callable[..., Step]:
+    """Build a step of three classes whose teacher is no student, both decided nearly everywhere.
+
+    Some labelled pixels count half and some not at all.
+    """
+
+    def build(name: str, progress: float, gain: float = 8.0) -> Step:
+        step = step_of(name, progress, classes=3)
+        labelled, rest = step.batch.labelled, step.batch.unlabelled
+        labelled.weights[:, :5] = 0.0
+        labelled.weights[:, :, :9] *= 0.5
+        images = labelled.images if rest is None else rest.weak
+        networks = (tiny(METHODS[name], seed, classes=3) for seed in (0, 1))
+        student, teacher = (decided(network, images, gain) for network in networks)
+        return replace(step, student=student, teacher=teacher)
+
+    return build
+
+
+def decided(network: nn.Module, images: torch.Tensor, gain: float) -> nn.Module:
+    """Scale what each head says, and centre it, so that no class is said alone."""
+    heads = [m for n, m in network.named_modules() if "head" in n and isinstance(m, nn.Conv2d)]
+
+    def centre(head: nn.Conv2d, _: Any, logits: torch.Tensor) -> None:
+        head.bias -= logits.mean((0, 2, 3))
+
+    with torch.no_grad():
+        for head in heads:
+            head.weight *= gain
+        hooks = [head.register_forward_hook(centre) for head in heads]
+        network(images)
+        for hook in hooks:
+            hook.remove()
+    return network
+
+
 @pytest.fixture(autouse=True)
 def chance() -> None:
     torch.manual_seed(0)

@@ -1,24 +1,29 @@
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
+from torch import Tensor
 
 from napari_crii.benchmark.methods import METHODS, Setting
-from napari_crii.benchmark.methods.mean_teacher import CONSISTENCY
-from napari_crii.benchmark.methods.passes import noisy
+from tests.benchmark.methods import by_hand
 
 
-def test_consistency_is_the_mean_squared_distance_times_its_ramp(step_of) -> None:
-    late, early = step_of("mean_teacher", 0.9), step_of("mean_teacher", 0.0)
-    objective, floor = METHODS["mean_teacher"].objective(Setting(2)), METHODS["supervised_strong"]
-    supervised = float(floor.objective(Setting(2))(late).detach())
+@pytest.mark.parametrize(("progress", "pool"), by_hand.MOMENTS)
+def test_the_loss_equals_its_formula(sure_step, progress: float, pool: float) -> None:
+    step = sure_step("mean_teacher", progress)
+    labelled, rest = step.batch.labelled, step.batch.unlabelled
     torch.manual_seed(1)
-    target = late.teacher(noisy(late.batch.unlabelled.weak)).softmax(1)
-    guess = late.student(late.batch.unlabelled.strong[0]).softmax(1)
-    expected = CONSISTENCY * float((guess - target).square().mean().detach())
-    for step, ramp in ((late, 1.0), (early, math.exp(-5))):
-        torch.manual_seed(1)
-        found = float(objective(step).detach()) - supervised
-        assert found == pytest.approx(ramp * expected, abs=2e-6)
+    taught = by_hand.softmax(step.teacher(disturbed(rest.weak)))
+    guessed = by_hand.softmax(step.student(rest.strong[0]))
+    distance = float(((guessed - taught) ** 2).mean())
+    assert distance > 0.01
+    # The ramp is over after four tenths of the run.
+    weight = pool * 0.1 * by_hand.ramp(progress / 0.4)
+    expected = by_hand.supervised(step.student(labelled.images), labelled) + weight * distance
+    torch.manual_seed(1)
+    found = METHODS["mean_teacher"].objective(Setting(3, pool_weight=pool))(step)
+    assert float(found.detach()) == pytest.approx(expected, rel=1e-4)
+
+
+def disturbed(images: Tensor) -> Tensor:
+    return images + (0.1 * torch.randn(images.shape)).clamp(-0.2, 0.2)
