@@ -36,7 +36,7 @@ def test_only_labelled_crops_are_mixed_in_the_first_third(step_of) -> None:
 
 
 @pytest.mark.parametrize(
-    ("progress", "pool", "largest"), [(0.9, 1.0, True), (0.4, 0.25, True), (0.9, 1.0, False)]
+    ("progress", "pool", "largest"), [(0.9, 1.0, True), (0.4, 0.25, True), (0.9, 1000.0, False)]
 )
 def test_the_loss_equals_its_formula(
     sure_step, monkeypatch: pytest.MonkeyPatch, progress: float, pool: float, largest: bool
