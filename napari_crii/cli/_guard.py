@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -13,15 +15,23 @@ from napari_crii.errors import CriiError
 
 USER_ERROR = 2
 INTERRUPTED = 130
+# Of click, which newer versions of typer carry in a module of their own.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 class GuardedGroup(TyperGroup):
     """The commands, with their failures put into words."""
 
+    def make_context(self, info_name: str | None, *more: Any, **extra: Any) -> Any:
+        """Read the words of the program itself, as `invoke` those of a command."""
+        with _usage_in_a_sentence(info_name or ""):
+            return super().make_context(info_name, *more, **extra)
+
     def invoke(self, ctx: Any) -> Any:
         """Run a command; anything but a user's error is a defect and keeps its traceback."""
         try:
-            return super().invoke(ctx)
+            with _usage_in_a_sentence(ctx.command_path, ctx):
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             typer.echo("Interrupted: nothing more was written.", err=True)
             raise typer.Exit(INTERRUPTED) from None
@@ -35,6 +45,28 @@ class GuardedGroup(TyperGroup):
                 raise
             typer.echo(f"Error: {sentence(MemoryError())}", err=True)
             raise typer.Exit(USER_ERROR) from None
+
+
+@contextmanager
+def _usage_in_a_sentence(program: str, ctx: Any = None) -> Iterator[None]:
+    """Say in one line what was typed wrongly, and whose help tells how; help itself is shown."""
+    try:
+        yield
+    except _UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            raise
+        # Not every usage error knows its command.
+        under = getattr(ctx, "invoked_subcommand", None) or ""
+        asked = getattr(error, "ctx", None)
+        whose = getattr(asked, "command_path", f"{program} {under}".rstrip())
+        typer.echo(f"Error: {usage_sentence(error)}; see {whose} --help", err=True)
+        raise typer.Exit(USER_ERROR) from None
+
+
+def usage_sentence(error: Any) -> str:
+    """Return what click says of a usage error, as the part of a sentence that it begins."""
+    text = " ".join(error.format_message().split()).rstrip(".?")
+    return (text[:1].lower() + text[1:]).replace(". Did you mean", ", did you mean")
 
 
 def _is_short_of_memory(error: RuntimeError) -> bool:

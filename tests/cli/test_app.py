@@ -67,9 +67,36 @@ def test_every_help_ends_with_an_example_that_parses(run, words: tuple[str, ...]
 
 
 def test_no_command_is_a_usage_error(run) -> None:
-    assert run().exit_code == 2
-    assert run("predict").exit_code == 2
+    for words in ((), ("benchmark",), ("project",)):
+        result = run(*words)
+        assert result.exit_code == 2
+        assert "Usage: " in result.output
     assert run("--version").stdout.startswith("napari-crii ")
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "whose"),
+    [
+        ("finetune P --ticks 0", "value for '--ticks': ", "finetune"),
+        ("finetune P --iterations -1", "value for '--iterations': ", "finetune"),
+        ("finetune", "missing argument 'PROJECT';", "finetune"),
+        ("finetune P --tick 2", "no such option: --tick", "finetune"),
+        ("finetune P --device", "'--device' requires an argument;", "finetune"),
+        ("predict", "missing argument 'SCAN...';", "predict"),
+        ("--nonsense", "no such option: --nonsense;", ""),
+        ("nonsense", "no such command 'nonsense';", ""),
+        ("trian", "no such command 'trian', did you mean 'train';", ""),
+        ("benchmark ssl", "missing option '--images';", "benchmark ssl"),
+        ("benchmark ssl --images", "'--images' requires an argument;", "benchmark"),
+        ("benchmark nonsense", "no such command 'nonsense';", "benchmark"),
+        ("project --nonsense", "no such option: --nonsense;", "project"),
+        ("checkpoint info a b c", "got unexpected extra arguments (b c);", "checkpoint info"),
+    ],
+)
+def test_what_is_typed_wrongly_is_one_sentence(refused, words: str, said: str, whose: str) -> None:
+    text = refused(*words.split())
+    assert said in text.replace("argument(s)", "arguments")
+    assert re.search(rf"; see \S+ {whose}{' ' if whose else ''}--help$", text)
 
 
 @pytest.mark.parametrize(
