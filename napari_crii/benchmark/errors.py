@@ -31,7 +31,7 @@ from napari_crii.benchmark.few_labels import split_patients
 from napari_crii.benchmark.material import material_digest
 from napari_crii.benchmark.methods import METHODS
 from napari_crii.benchmark.runs import Run, group_kept_or_made, read_runs
-from napari_crii.benchmark.ssl import Comparison, build_learner, load_material
+from napari_crii.benchmark.ssl import Comparison, build_learner, check_splits, load_material
 from napari_crii.calibration import Calibrator, PrequentialStore
 from napari_crii.doubt_features import USED
 from napari_crii.edges import edge_distance
@@ -79,12 +79,14 @@ def compare_scores(
     Raises
     ------
     TrainingError
-        If the method is not one with two outputs, or training fails.
+        If the method is not one with two outputs, patients cannot be dealt (which is known before
+        anything is trained), or training fails.
     """
     name = plan.methods[0]
     if not name.startswith(("plus", "faithful", "crii")):
         raise TrainingError(f"the method {name} has no coarse and refined output: choose plus")
     finished, data = read_runs(out), load_material(plan)
+    check_splits(plan, data)
     key = {
         "data": plan.images.absolute().parent.name,
         "method": name,

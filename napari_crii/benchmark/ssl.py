@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -112,6 +112,8 @@ def compare(
 ) -> list[Run]:
     """Train and test every method; runs that are finished in `out` are not computed again.
 
+    Nothing is trained before every draw and fold is known to be possible.
+
     Returns
     -------
     list of dict
@@ -128,6 +130,7 @@ def compare(
     """
     finished = read_runs(out)
     data = load_material(plan)
+    check_splits(plan, data)
     material = material_digest(data)
     jobs = [(d, f, m) for d in plan.draws for f in plan.folds for m in plan.methods]
     found: list[Run] = []
@@ -155,6 +158,13 @@ def compare(
         found += runs
         progress(done + 1, len(jobs), name)
     return found
+
+
+def check_splits(plan: Comparison, data: Sequence[TrainingSlice]) -> None:
+    """Deal patients for every draw and fold; errors as those of `split_patients`."""
+    for draw in plan.draws:
+        for fold in plan.folds:
+            split_patients(data, plan.labelled, draw, fold, plan.fold_count)
 
 
 def load_material(plan: Comparison) -> list[TrainingSlice]:

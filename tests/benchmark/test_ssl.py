@@ -12,7 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
+from napari_crii.benchmark import errors
 from napari_crii.benchmark import ssl as module
+from napari_crii.benchmark.errors import compare_scores
 from napari_crii.benchmark.few_labels import split_patients
 from napari_crii.benchmark.methods import METHODS
 from napari_crii.benchmark.runs import read_runs
@@ -254,6 +256,28 @@ def test_a_class_that_no_labelled_patient_shows_is_scored_all_the_same(
     run = compare(plan, tmp_path / "runs.jsonl")[-1]
     assert len(run["dice_per_class"]) == 2
     assert run["dice"] == pytest.approx(np.mean(run["dice_per_class"]), abs=1e-3)
+
+
+@pytest.mark.parametrize("compared", [compare, compare_scores])
+def test_a_draw_that_cannot_be_is_refused_before_anything_is_trained(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compared: Any
+) -> None:
+    for name in ("s0", "s1"):
+        Image.new("L", (64, 64)).save(data / "labels" / f"{name}.png")
+    material = load_material(plan_of(data, "plus"))
+    possible: dict[bool, int] = {}
+    for draw in range(9):
+        try:
+            split_patients(material, 0.04, draw, 0, 3)
+            possible[True] = draw
+        except TrainingError:
+            possible[False] = draw
+    draws = (possible[True], possible[False])
+    monkeypatch.setattr(module, "build_learner", lambda *plan: pytest.fail("it learns"))
+    monkeypatch.setattr(errors, "build_learner", lambda *plan: pytest.fail("it learns"))
+    with pytest.raises(TrainingError, match=f"draw {draws[1]}, fold 0 show no foreground"):
+        compared(plan_of(data, "plus", draws=draws), tmp_path / "runs.jsonl")
+    assert not (tmp_path / "runs.jsonl").exists()
 
 
 def test_one_image_cannot_be_dealt(data: Path, tmp_path: Path, run) -> None:
