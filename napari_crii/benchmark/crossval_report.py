@@ -11,6 +11,7 @@ from napari_crii.benchmark.crossval import SCORES, CrossValidation
 from napari_crii.benchmark.dot_plot import Dots, dot_plot
 from napari_crii.benchmark.runs import Run
 from napari_crii.benchmark.table import markdown_table
+from napari_crii.benchmark.titles import CROSS_VALIDATION
 
 SUMMARISED = ("mean", "spread", "worst")
 
@@ -63,7 +64,7 @@ def report_page(plan: CrossValidation, runs: list[Run]) -> str:
     refined, coarse = summary(runs), summary(runs, "dice_coarse")
     return "\n".join(
         [
-            f"# Cross-validation on {said['data']}: {', '.join(plan.classes)}",
+            f"{CROSS_VALIDATION}{said['data']}: {', '.join(plan.classes)}",
             "",
             f"Made by `napari-crii benchmark crossval`: {refined['patients']} patients, {slices} "
             f"slices, {plan.folds} folds dealt by patient with seed {plan.seed}, "

@@ -11,6 +11,7 @@ from napari_crii.benchmark.dot_plot import Dots, dot_plot
 from napari_crii.benchmark.errors import CASE
 from napari_crii.benchmark.runs import Run
 from napari_crii.benchmark.table import markdown_table
+from napari_crii.benchmark.titles import ERRORS
 
 _PIXEL_COLUMNS = {
     "auroc": "AUROC",
@@ -52,7 +53,7 @@ def errors_page(runs: Sequence[Run]) -> str:
     first = runs[0]
     draws = {(run["draw"], run["fold"]) for run in runs}
     lines = [
-        "# Does doubt find the errors",
+        ERRORS,
         "",
         f"Networks trained by `{first['method']}`, {first['iterations']} iterations, "
         f"{100 * first['labelled']:g} % of the training patients labelled, {len(draws)} folds and "

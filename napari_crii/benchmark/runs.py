@@ -12,21 +12,26 @@ from napari_crii.errors import CriiError
 
 Run = dict[str, Any]
 
+# How every run that a benchmark writes begins.
+_BEGINNINGS = (b'{"data": "', b'{"draw": ', b'{"fold": ')
+
 
 def read_runs(path: Path) -> list[Run]:
     """Return the finished runs; none if the file does not exist.
 
-    What stands after the last line break was cut short and is no run.
+    What stands after the last line break and begins like a run was cut short, and is none.
 
     Raises
     ------
     CriiError
-        If a whole line is not a JSON object.
+        If a line is not a JSON object, or what follows the last one does not begin like a run.
     """
     if not path.exists():
         return []
-    *lines, _ = path.read_bytes().split(b"\n")
-    return [_parsed(path, number, line) for number, line in enumerate(lines, start=1)]
+    *lines, tail = path.read_bytes().split(b"\n")
+    runs = [_parsed(path, number, line) for number, line in enumerate(lines, start=1)]
+    _require_cut_short(path, len(lines) + 1, tail)
+    return runs
 
 
 def find_run(runs: list[Run], key: Mapping[str, Any]) -> Run | None:
@@ -93,8 +98,12 @@ def append_run(path: Path, run: Run) -> None:
 def append_runs(path: Path, runs: Sequence[Run]) -> None:
     """Add finished runs, on disk when this returns; earlier runs are never written again.
 
+    A run that was cut short at the end of the file is replaced.
+
     Raises
     ------
+    CriiError
+        If the file ends in something that is no run cut short; it is left as it is.
     OSError
         If they cannot be written; the runs before them are as they were.
     """
@@ -102,7 +111,9 @@ def append_runs(path: Path, runs: Sequence[Run]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as stream:
         stream.seek(0)
-        stream.truncate(stream.read().rfind(b"\n") + 1)
+        whole, line_break, tail = stream.read().rpartition(b"\n")
+        _require_cut_short(path, whole.count(b"\n") + len(line_break) + 1, tail)
+        stream.truncate(len(whole) + len(line_break))
         stream.write(lines)
         stream.flush()
         os.fsync(stream.fileno())
@@ -110,12 +121,22 @@ def append_runs(path: Path, runs: Sequence[Run]) -> None:
 
 def _parsed(path: Path, number: int, line: bytes) -> Run:
     try:
-        run = json.loads(line)
-    except ValueError as error:
+        run = json.loads(line, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, number) from error
     if not isinstance(run, dict):
         raise _damaged(path, number)
     return run
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _require_cut_short(path: Path, number: int, tail: bytes) -> None:
+    """Refuse what is neither empty nor the beginning of a run: somebody else wrote it."""
+    if not any(tail[: len(begun)] == begun[: len(tail)] for begun in _BEGINNINGS):
+        raise _damaged(path, number)
 
 
 def _damaged(path: Path, number: int) -> CriiError:

@@ -13,6 +13,7 @@ from napari_crii.benchmark.dot_plot import Dots, dot_plot
 from napari_crii.benchmark.runs import Run
 from napari_crii.benchmark.ssl import BUDGETS
 from napari_crii.benchmark.table import markdown_table
+from napari_crii.benchmark.titles import FEW_LABELS
 
 OURS = "plus"
 _RESAMPLES = 2000
@@ -100,7 +101,7 @@ def ssl_page(runs: Sequence[Run]) -> str:
         f"{_listed(runs, 'draw')}, folds {_listed(runs, 'fold')} of "
         f"{first['settings']['fold_count']}."
     )
-    title = f"# Few labels on {first['data']}: {', '.join(first['settings']['classes'])}"
+    title = f"{FEW_LABELS}{first['data']}: {', '.join(first['settings']['classes'])}"
     margins = margins_table(runs)
     more = [margins, "", _BELOW_MARGINS, ""] if margins else []
     return "\n".join([title, "", said, "", ssl_table(runs), "", _BELOW, "", *more])

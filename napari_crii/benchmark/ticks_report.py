@@ -12,6 +12,7 @@ from napari_crii.benchmark.dot_plot import Dots, dot_plot
 from napari_crii.benchmark.ratios import interval_of
 from napari_crii.benchmark.runs import Run
 from napari_crii.benchmark.table import markdown_table
+from napari_crii.benchmark.titles import CORRECTIONS
 
 _RESAMPLES = 2000
 _BELOW = (
@@ -71,7 +72,7 @@ def ticks_plot(runs: Sequence[Run]) -> Image.Image:
 def ticks_page(runs: Sequence[Run]) -> str:
     """Return a Markdown page with the table and what it means."""
     first = runs[0]
-    title = f"# Corrections, slice by slice, on {first['data']}"
+    title = f"{CORRECTIONS}{first['data']}"
     seeds = ", ".join(str(seed) for seed in sorted({run["seed"] for run in runs}))
     said = f"Seeds {seeds}; {first['settings']['scans']} scans each."
     return "\n".join(

@@ -42,14 +42,35 @@ def write_image(path: Path, image: Image.Image) -> None:
 def beside(runs: Path) -> tuple[Path, Path]:
     """Return where table and plot of a file of runs are written: beside it, Markdown and PNG.
 
+    A page that is there is written anew only if it begins with the title of a benchmark, and a
+    plot only beside such a page: anything else is somebody's own.
+
     Raises
     ------
     WriteError
-        If one of them is the name of the runs, or their folder cannot be written.
+        If one of them is the name of the runs or a file of somebody else, or their folder cannot
+        be written.
     """
     from napari_crii.cli._folders import require_writable
 
     if runs.suffix.lower() in {".md", ".png"}:
         raise WriteError(f"{runs} is the name of table or plot: name the runs otherwise, *.jsonl")
     require_writable(runs.parent)
-    return runs.with_suffix(".md"), runs.with_suffix(".png")
+    table, plot = runs.with_suffix(".md"), runs.with_suffix(".png")
+    for path in (table, plot):
+        if path.exists() and not _is_page(table):
+            raise WriteError(
+                f"{path} would be replaced, but is no report of a benchmark: name the runs "
+                "otherwise, or move that file away"
+            )
+    return table, plot
+
+
+def _is_page(path: Path) -> bool:
+    """Return whether a file is there and begins like the page of a benchmark."""
+    from napari_crii.benchmark.titles import TITLES
+
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.readline(200).startswith(tuple(title.encode() for title in TITLES))

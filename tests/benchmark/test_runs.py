@@ -29,7 +29,7 @@ def test_what_is_appended_is_found_again(tmp_path: Path) -> None:
     assert find_run(runs, {"absent": 0}) is None
 
 
-@pytest.mark.parametrize("cut", ['{"fold": 1, "di', '{"fold": 1}', "\x80"])
+@pytest.mark.parametrize("cut", ['{"fold": 1, "di', '{"fold": 1}', '{"fold": "\x80', '{"da', "{"])
 def test_a_last_line_that_was_cut_is_no_run_and_is_replaced(tmp_path: Path, cut: str) -> None:
     path = tmp_path / "runs.jsonl"
     append_run(path, {"fold": 0})
@@ -40,7 +40,34 @@ def test_a_last_line_that_was_cut_is_no_run_and_is_replaced(tmp_path: Path, cut:
     assert read_runs(path) == [{"fold": 0}, {"fold": 2}]
 
 
-@pytest.mark.parametrize("line", [b"{", b"[1]", b"\xff\xfe", b""])
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        b'{"my": "precious results", "pretty": true}',
+        b'{"data": [1]}',
+        b"\x89PNG\0\1",
+        b"words",
+        b"\0\0\0",
+        b" {",
+    ],
+)
+@pytest.mark.parametrize("before", [b"", b'{"fold": 0}\n'])
+def test_what_somebody_else_wrote_is_refused_and_left_as_it_is(
+    tmp_path: Path, before: bytes, foreign: bytes
+) -> None:
+    path = tmp_path / "precious.jsonl"
+    path.write_bytes(before + foreign)
+    said = rf"precious\.jsonl: line {2 if before else 1} is no finished run"
+    with pytest.raises(CriiError, match=said):
+        read_runs(path)
+    with pytest.raises(CriiError, match=said):
+        append_run(path, {"fold": 1})
+    assert path.read_bytes() == before + foreign
+
+
+@pytest.mark.parametrize(
+    "line", [b"{", b"[1]", b"\xff\xfe", b"", b'{"dice": NaN}', b'{"a": -Infinity}', b"[" * 9**6]
+)
 def test_a_damaged_line_is_refused_by_its_number(tmp_path: Path, line: bytes) -> None:
     path = tmp_path / "runs.jsonl"
     append_run(path, {"fold": 0})

@@ -201,6 +201,20 @@ def test_the_command_leaves_runs_table_and_plot(data: Path, tmp_path: Path, run)
     assert found["found"] == read_runs(out)
 
 
+@pytest.mark.parametrize("name", ["README.md", "README.png"])
+def test_a_file_that_is_no_report_is_not_replaced(
+    data: Path, tmp_path: Path, run, name: str
+) -> None:
+    own = tmp_path / name
+    own.write_text("# What I found\n")
+    result = run(*command(data, tmp_path / "README.jsonl", "--methods", "mean_shape"))
+    assert result.exit_code == 2
+    assert f"{own} would be replaced, but is no report of a benchmark" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir() if path != data] == [name]
+    assert own.read_text() == "# What I found\n"
+
+
 def test_volumes_in_colour_are_cut_into_slices_grouped_by_file(tmp_path: Path, run, rng) -> None:
     data = tmp_path / "colour"
     for name in ("images", "labels"):
