@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_crii.cli._training_options import (
+    LARGEST_SEED,
     RecipeChoice,
     class_names,
     names_in,
@@ -27,7 +28,9 @@ Draws = Annotated[
 WhichFolds = Annotated[
     str | None, typer.Option(metavar="N,N", help="Which folds to test; without it, all.")
 ]
-FoldCount = Annotated[int, typer.Option(min=2, help="To how many folds patients are dealt.")]
+FoldCount = Annotated[
+    int, typer.Option(min=2, max=10_000, help="To how many folds patients are dealt.")
+]
 Size = Annotated[
     int, typer.Option(min=16, help="Side of the central field of view, a multiple of 16 pixels.")
 ]
@@ -117,17 +120,28 @@ def comparison_of(choice: ComparisonChoice, methods: tuple[str, ...]) -> Compari
 
 
 def numbers_in(text: str, kind: str) -> tuple[int, ...]:
-    """Split whole numbers at their commas.
+    """Split whole numbers, none below 0 or above `LARGEST_SEED`, at their commas.
 
     Raises
     ------
     CriiError
-        If one is none.
+        If one is none, too large, or there twice.
     """
     names = names_in(text, kind)
-    if not all(name.isdecimal() for name in names):
-        raise CriiError(f"the {kind} '{text}' are not whole numbers with commas between them")
-    return tuple(int(name) for name in names)
+    # Python reads no number of thousands of digits.
+    if not all(name.isdecimal() and len(name) <= len(str(LARGEST_SEED)) for name in names):
+        raise _no_numbers(text, kind)
+    numbers = tuple(int(name) for name in names)
+    if max(numbers) > LARGEST_SEED or len(set(numbers)) < len(numbers):
+        raise _no_numbers(text, kind)
+    return numbers
+
+
+def _no_numbers(text: str, kind: str) -> CriiError:
+    return CriiError(
+        f"the {kind} '{text}' are not different whole numbers from 0 to {LARGEST_SEED} with "
+        "commas between them"
+    )
 
 
 def folds_in(text: str | None, count: int) -> tuple[int, ...]:

@@ -47,7 +47,12 @@ MixedPrecision = Annotated[
 Turned = Annotated[
     float, typer.Option(min=0, max=1, help="Share of crops turned by quarter turns while learning.")
 ]
-Seed = Annotated[int, typer.Option(min=0, help="The same gives the same weights on one machine.")]
+# What generators of random numbers take is larger; several are counted on from one of these.
+LARGEST_SEED = 2**32 - 1
+Seed = Annotated[
+    int,
+    typer.Option(min=0, max=LARGEST_SEED, help="The same gives the same weights on one machine."),
+]
 Neighbours = Annotated[int, typer.Option(min=0, help="Slices seen on either side.")]
 ScopeOption = Annotated[Scope, typer.Option(help="Standardise intensities per slice or volume.")]
 NoMirror = Annotated[

@@ -211,6 +211,11 @@ def test_the_command_leaves_runs_and_tables(data: Path, tmp_path: Path, run) -> 
         assert plot.size[1] > 24 * len(SCORES)
     assert run(*options).exit_code == 0
     assert read_runs(out) == runs
-    result = run(*options, "--method", "bcp")
-    assert result.exit_code == 2
-    assert "has no coarse and refined output" in result.stderr
+    for more, said in (
+        (("--method", "bcp"), "has no coarse and refined output"),
+        (("--seeds", "9999999999999999999"), "are not different whole numbers from 0 to"),
+    ):
+        result = run(*options, *more)
+        assert result.exit_code == 2
+        assert said in result.stderr
+        assert len(result.stderr.strip().splitlines()) == 1

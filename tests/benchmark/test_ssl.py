@@ -26,6 +26,7 @@ from napari_crii.benchmark.ssl_report import (
     ssl_plot,
     ssl_table,
 )
+from napari_crii.cli._training_options import LARGEST_SEED
 from napari_crii.errors import TrainingError
 from napari_crii.preprocessing import Preprocessing
 from napari_crii.training import TrainingConfig
@@ -294,6 +295,12 @@ def test_a_draw_that_cannot_be_is_refused_before_anything_is_trained(
     assert not (tmp_path / "runs.jsonl").exists()
 
 
+def test_the_largest_seed_can_be_trained_from(data: Path, tmp_path: Path, run) -> None:
+    options = ("--methods", "supervised_weak", "--folds", "0", "--seeds", LARGEST_SEED)
+    result = run(*command(data, tmp_path / "few.jsonl", *options))
+    assert result.exit_code == 0, result.output
+
+
 def test_one_image_cannot_be_dealt(data: Path, tmp_path: Path, run) -> None:
     for kind in ("images", "labels"):
         for path in list((data / kind).iterdir())[1:]:
@@ -309,7 +316,13 @@ def test_what_the_command_cannot_do_is_one_sentence(data: Path, tmp_path: Path, 
     for more, said in (
         (("--methods", "best"), "no method 'best'"),
         (("--folds", "2"), "no fold 2"),
-        (("--folds", "x"), "folds 'x' are not whole numbers"),
+        (("--folds", "x"), "folds 'x' are not different whole numbers from 0 to 4294967295"),
+        (("--seeds", "99999999999999999999"), "seeds '99999999999999999999' are not different"),
+        (("--seeds", "4294967296"), "seeds '4294967296' are not different whole numbers from 0"),
+        (("--seeds", "9" * 5000), "are not different whole numbers from 0 to 4294967295"),
+        (("--seeds", "1,01"), "seeds '1,01' are not different whole numbers"),
+        (("--seeds", "-1"), "seeds '-1' are not different whole numbers from 0 to 4294967295"),
+        (("--fold-count", 10**12), "value for '--fold-count'"),
         (("--labelled", 2), "share 2.0 does not lie"),
         (("--out", tmp_path / "few.png"), "is the name of table or plot"),
     ):

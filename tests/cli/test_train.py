@@ -70,6 +70,8 @@ def test_settings_that_cannot_be_met_are_refused(refused, folders, tmp_path: Pat
     assert "label 2 is not one of the classes" not in refused(
         "train", *folders, "-o", out, "--groups", tmp_path / "no.csv"
     )
+    for seed in (-1, 2**32, 99999999999999999999):
+        assert "value for '--seed'" in refused("train", *folders, "-o", out, "--seed", seed)
     assert "pixel sizes -1.0" in refused("train", *folders, "-o", out, "--pixel-mm", -1)
     groups = tmp_path / "groups.csv"
     groups.write_text("file,patient\nother.nii.gz,p1\n")
