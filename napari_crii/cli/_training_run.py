@@ -115,10 +115,10 @@ def _load(run: TrainingRun, recipe: Preprocessing) -> list[TrainingSlice]:
             run.groups,
             advance,
         )
-    data = leave_out(data, run.without)
+    data = leave_out(data, _load_unlabelled(run, recipe), run.without)
     if not any(bool((item.label > 0).any()) for item in data):
         raise TrainingError(f"the masks in {run.labels} are all empty: there is nothing to learn")
-    return data + _load_unlabelled(run, recipe)
+    return data
 
 
 def _load_unlabelled(run: TrainingRun, recipe: Preprocessing) -> list[TrainingSlice]:
@@ -129,34 +129,34 @@ def _load_unlabelled(run: TrainingRun, recipe: Preprocessing) -> list[TrainingSl
         return []
     masked = scans_by_stem(run.labels).keys()
     with progress_bar("reading") as advance:
-        data = load_unlabelled(
+        return load_unlabelled(
             run.unlabelled,
             recipe,
             run.groups,
             masked,
             advance,
         )
-    return [item for item in data if item.patient not in run.without]
 
 
-def leave_out(data: list[TrainingSlice], without: frozenset[str]) -> list[TrainingSlice]:
-    """Return the slices of all other patients.
+def leave_out(
+    labelled: list[TrainingSlice], unlabelled: list[TrainingSlice], without: frozenset[str]
+) -> list[TrainingSlice]:
+    """Return the slices of all other patients, the labelled ones first.
 
     Raises
     ------
     TrainingError
-        If one of these patients has no slice, or nobody else has.
+        If one of these patients has no slice at all, or nobody else has a labelled one.
     """
-    found = {item.patient for item in data}
+    found = {item.patient for item in labelled + unlabelled}
     if absent := sorted(without - found):
-        raise TrainingError(
-            f"no scan with a mask is of patient {absent[0]}: there are {len(found)} patients, "
-            f"such as {min(found)}"
-        )
-    kept = [item for item in data if item.patient not in without]
+        raise TrainingError(f"no scan is of patient {absent[0]}, though one is of {min(found)}")
+    kept = [item for item in labelled if item.patient not in without]
     if not kept:
-        raise TrainingError(f"without {len(without)} patients nobody is left to learn from")
-    return kept
+        raise TrainingError(
+            f"without {', '.join(sorted(without))} nobody with a mask is left to learn from"
+        )
+    return kept + [item for item in unlabelled if item.patient not in without]
 
 
 def provenance(

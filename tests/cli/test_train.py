@@ -173,9 +173,9 @@ def test_patients_who_cannot_be_left_out_are_refused(
     refused, folders, two_patients, tmp_path: Path
 ) -> None:
     text = refused("train", *two_patients, "--without", "SC-2,SC-7")
-    assert "no scan with a mask is of patient SC-7: there are 2 patients, such as SC-1" in text
+    assert "no scan is of patient SC-7, though one is of SC-1" in text
     text = refused("train", *two_patients, "--without", "SC-1, SC-2")
-    assert "without 2 patients nobody is left" in text
+    assert "without SC-1, SC-2 nobody with a mask is left to learn from" in text
     assert "different names" in refused("train", *two_patients, "--without", "SC-1,,")
     text = refused("train", *folders, "-o", tmp_path / "w.safetensors", "--without", "SC-1")
     assert "--without needs --groups" in text
@@ -206,7 +206,7 @@ def test_scans_without_masks_are_learnt_from(
 
 
 def test_a_patient_left_out_is_not_learnt_from_without_a_mask_either(
-    as_json, two_patients, scan_file: Path, tmp_path: Path
+    as_json, refused, two_patients, scan_file: Path, tmp_path: Path
 ) -> None:
     pool = tmp_path / "pool"
     pool.mkdir()
@@ -214,8 +214,17 @@ def test_a_patient_left_out_is_not_learnt_from_without_a_mask_either(
         shutil.copy(scan_file, pool / f"{name}.nii.gz")
     groups = tmp_path / "data" / "groups.csv"
     groups.write_text(groups.read_text() + "later.nii.gz,SC-2\n")
-    as_json("train", *two_patients, "--without", "SC-2", "--unlabelled", pool, "--crop", 32)
+    more = ("--unlabelled", pool, "--crop", 32)
+    as_json("train", *two_patients, "--without", "SC-2", *more)
     assert read_checkpoint_info(tmp_path / "w.safetensors").provenance["unlabelled_slices"] == 6
+    groups.write_text(groups.read_text() + "apart.nii.gz,SC-3\n")
+    report = as_json("train", *two_patients, "--without", "SC-3", *more)
+    assert report["slices"] == 12
+    card = read_checkpoint_info(tmp_path / "w.safetensors")
+    assert card.provenance["unlabelled_slices"] == 6
+    assert card.provenance["without"] == {"count": 1, "patients": ["SC-3"]}
+    text = refused("train", *two_patients, "--without", "SC-4", *more)
+    assert "no scan is of patient SC-4, though one is of SC-1" in text
 
 
 def test_a_preset_that_cannot_be_met_is_refused(
