@@ -124,21 +124,29 @@ def load_unlabelled(
 
 
 def read_groups(path: Path) -> dict[str, str]:
-    """Return which file (by stem) belongs to which patient.
+    """Return which file (by stem) belongs to which patient; blanks around a name are no part of it.
 
     Raises
     ------
     TrainingError
-        If the file is not a CSV table with columns ``file`` and ``patient``.
+        If the file is not a CSV table with columns ``file`` and ``patient``, or gives one file to
+        two patients.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             rows = list(csv.DictReader(stream))
-        return {scan_stem(row["file"]): row["patient"] for row in rows}
+        named = [(scan_stem(row["file"].strip()), (row["patient"] or "").strip()) for row in rows]
     except OSError as error:
         raise TrainingError(f"{path} cannot be read: {(error.strerror or '').lower()}") from error
-    except (KeyError, TypeError, ValueError, csv.Error) as error:
+    except (KeyError, AttributeError, ValueError, csv.Error) as error:
         raise TrainingError(f"{path} is no CSV table with the columns file and patient") from error
+    found: dict[str, str] = {}
+    for stem, patient in named:
+        if found.setdefault(stem, patient) != patient:
+            raise TrainingError(
+                f"{path} says that {stem} is of patient '{found[stem]}' and of patient '{patient}'"
+            )
+    return found
 
 
 def _patient(patients: dict[str, str], scan: Path, groups: Path) -> str:

@@ -55,7 +55,26 @@ def test_groups_name_the_patients_by_file_or_stem(
     assert {item.patient for item in data} == {"p1"}
 
 
-@pytest.mark.parametrize("text", ["name,patient\na,b\n", "file,patient\na.png,\n", "", "\x00\xff"])
+def test_blanks_around_names_make_no_other_patient(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    groups = tmp_path / "groups.csv"
+    groups.write_text("file,patient\na.png,p1 \n b , p1\nb.png,p1\t\n")
+    assert read_groups(groups) == {"a": "p1", "b": "p1"}
+    data = load_folder(*folders, Preprocessing(), groups=groups)
+    assert {item.patient for item in data} == {"p1"}
+
+
+def test_a_file_of_two_patients_is_refused(tmp_path: Path) -> None:
+    groups = tmp_path / "groups.csv"
+    groups.write_text("file,patient\na.png,p1\nb,p1\na.png,p2\n")
+    with pytest.raises(TrainingError, match=r"csv says that a is of patient 'p1' and of pat.+'p2'"):
+        read_groups(groups)
+
+
+@pytest.mark.parametrize(
+    "text", ["name,patient\na,b\n", "file,patient\na.png,\n", "", "\x00\xff", "patient,file\np1\n"]
+)
 def test_tables_that_do_not_name_every_patient_are_refused(
     folders: tuple[Path, Path], tmp_path: Path, text: str
 ) -> None:
