@@ -105,7 +105,8 @@ def cross_validate(
     key = {"settings": plan.settings(), "material": material_digest(data)}
     total = plan.folds * plan.training.iterations
     runs = []
-    for fold, tested in enumerate(deal_patients({d.patient for d in data}, plan.folds, plan.seed)):
+    dealt = deal_patients({d.patient for d in data}, plan.folds, plan.seed, "--folds")
+    for fold, tested in enumerate(dealt):
         stepped = partial(_count_on, progress, fold * plan.training.iterations, total)
         work = partial(_run_fold, plan, data, tested, stepped)
         runs.append(kept_or_made(out, finished, {"fold": fold, **key}, work))

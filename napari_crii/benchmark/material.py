@@ -10,8 +10,15 @@ from napari_crii.errors import TrainingError
 from napari_crii.training import TrainingSlice
 
 
-def deal_patients(patients: set[str], folds: int, seed: int) -> list[set[str]]:
+def deal_patients(
+    patients: set[str], folds: int, seed: int, option: str = "--fold-count"
+) -> list[set[str]]:
     """Deal patients to folds.
+
+    Parameters
+    ----------
+    option
+        By which the user chooses how many folds there are.
 
     Raises
     ------
@@ -19,7 +26,10 @@ def deal_patients(patients: set[str], folds: int, seed: int) -> list[set[str]]:
         If there are fewer patients than folds, or fewer than two folds.
     """
     if not 2 <= folds <= len(patients):
-        raise TrainingError(f"{len(patients)} patients cannot be dealt to {folds} folds")
+        who = "1 patient" if len(patients) == 1 else f"{len(patients)} patients"
+        mend = f"choose a {option} of at most {len(patients)}"
+        mend = mend if len(patients) > 1 else f"two patients are needed, and a {option} of 2"
+        raise TrainingError(f"{who} cannot be dealt to {folds} folds: {mend}")
     order = np.random.default_rng(seed).permutation(sorted(patients))
     return [{str(p) for p in order[fold::folds]} for fold in range(folds)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,7 @@ from napari_crii.cli._comparison_options import (
     ComparisonChoice,
     Draws,
     FoldCount,
+    Iterations,
     OneObject,
     Out,
     Share,
@@ -23,7 +24,6 @@ from napari_crii.cli._training_options import (
     AssumedMm,
     Classes,
     Images,
-    Iterations,
     Labels,
     MaybeGroups,
     MixedPrecision,
@@ -34,6 +34,11 @@ from napari_crii.cli._training_options import (
     ScopeOption,
 )
 from napari_crii.cli._written import beside, write_image, write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_crii.benchmark.runs import Run
 
 MethodName = Annotated[str, typer.Option(help="Which of our methods trains the networks.")]
 
@@ -88,6 +93,7 @@ def errors(
 
     with progress_bar("learning") as advance:
         runs = compare_scores(plan, out, advance)
+    _say_whose_pool_is_not_judged(runs)
     write_text(table, errors_page(runs))
     write_image(plot, errors_plot(runs))
     if as_json:
@@ -95,3 +101,16 @@ def errors(
         return
     typer.echo(errors_table(runs))
     note(f"Written: {out}, {table}, {plot}")
+
+
+def _say_whose_pool_is_not_judged(runs: Sequence[Run]) -> None:
+    from napari_crii.benchmark.errors import CORRECTED
+
+    every = {(run["draw"], run["fold"]) for run in runs}
+    judged = {(run["draw"], run["fold"]) for run in runs if run["set"] == "pool"}
+    if small := sorted(every - judged):
+        where = "; ".join(f"draw {draw}, fold {fold}" for draw, fold in small)
+        note(
+            f"Not judged on the pool of unlabelled patients, whose first {CORRECTED[-1]} slices "
+            f"calibrate, as it holds no more: {where}"
+        )

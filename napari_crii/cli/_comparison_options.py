@@ -34,6 +34,7 @@ FoldCount = Annotated[
 Size = Annotated[
     int, typer.Option(min=16, help="Side of the central field of view, a multiple of 16 pixels.")
 ]
+Iterations = Annotated[int, typer.Option(min=1, help="Steps of --batch labelled crops.")]
 BatchSize = Annotated[int, typer.Option(min=2, help="Labelled crops per step.")]
 OneObject = Annotated[
     bool,

@@ -55,6 +55,7 @@ def load_folder(
     count = len(classes or ("foreground",)) + 1
     slices: list[TrainingSlice] = []
     for volume, said, patient in read_pairs(images, labels, count, groups, progress):
+        _require_colours(volume, recipe)
         slices += from_volume(volume, said, recipe, count, patient)
     return slices
 
@@ -103,7 +104,7 @@ def load_unlabelled(
 
     Raises
     ------
-    ScanError, CheckpointError
+    ScanError
         If the folder holds no such scan, or one cannot be read or has other channels.
     """
     scans = {stem: path for stem, path in scans_by_stem(folder).items() if stem not in besides}
@@ -113,7 +114,7 @@ def load_unlabelled(
     slices: list[TrainingSlice] = []
     for done, (stem, path) in enumerate(scans.items(), start=1):
         volume = replace(read_scan(path), name=path.name)
-        recipe.require(volume)
+        _require_colours(volume, recipe)
         patient = patients.get(stem) or stem
         for index in range(volume.slice_count):
             image = torch.from_numpy(recipe.slice_input(volume, index))
@@ -147,6 +148,15 @@ def read_groups(path: Path) -> dict[str, str]:
                 f"{path} says that {stem} is of patient '{found[stem]}' and of patient '{patient}'"
             )
     return found
+
+
+def _require_colours(volume: Volume, recipe: Preprocessing) -> None:
+    """Refuse a scan in colour where the others have grey values."""
+    if volume.channels > recipe.channels:
+        raise ScanError(
+            f"{volume.name} has colours (RGB), but the scans with masks have grey values: convert "
+            "it, or leave it out"
+        )
 
 
 def _patient(patients: dict[str, str], scan: Path, groups: Path) -> str:

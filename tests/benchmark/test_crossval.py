@@ -198,7 +198,10 @@ def test_what_the_command_cannot_do_is_one_sentence(data: Path, tmp_path: Path, 
     for out, said in (
         (tmp_path / "t.md", "is the name of table or plot"),
         (damaged, "line 1 is no finished run"),
-        (tmp_path / "r.jsonl", "3 patients cannot be dealt to 5 folds"),
+        (
+            tmp_path / "r.jsonl",
+            "3 patients cannot be dealt to 5 folds: choose a --folds of at most 3",
+        ),
     ):
         result = run(*options, "--out", out)
         assert result.exit_code == 2

@@ -203,6 +203,8 @@ def test_the_command_leaves_runs_and_tables(data: Path, tmp_path: Path, run) -> 
     result = run(*options)
     assert result.exit_code == 0, result.output
     assert "| entropy" in result.stdout
+    (note,) = (line for line in result.stderr.splitlines() if line.startswith("Not judged"))
+    assert "whose first 8 slices calibrate, as it holds no more: draw 0, fold 0" in note
     runs = read_runs(out)
     assert {r["group"] for r in runs} == {len(runs)}
     assert {r["data"] for r in runs} == {data.name}

@@ -30,8 +30,14 @@ def test_the_seed_decides_how_they_are_dealt() -> None:
 
 @pytest.mark.parametrize("folds", [1, 3])
 def test_folds_without_patients_are_refused(folds: int) -> None:
-    with pytest.raises(TrainingError, match=f"2 patients cannot be dealt to {folds} folds"):
+    said = f"2 patients cannot be dealt to {folds} folds: choose a --fold-count of at most 2"
+    with pytest.raises(TrainingError, match=said):
         deal_patients({"a", "b"}, folds, 0)
+
+
+def test_one_patient_cannot_be_dealt() -> None:
+    with pytest.raises(TrainingError, match=r"^1 patient cannot be dealt to 2 folds: two patients"):
+        deal_patients({"a"}, 2, 0)
 
 
 def test_the_digest_is_of_patients_pixels_and_labels_and_of_their_order() -> None:

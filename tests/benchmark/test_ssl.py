@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -299,6 +300,12 @@ def test_the_largest_seed_can_be_trained_from(data: Path, tmp_path: Path, run) -
     options = ("--methods", "supervised_weak", "--folds", "0", "--seeds", LARGEST_SEED)
     result = run(*command(data, tmp_path / "few.jsonl", *options))
     assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("name", ["ssl", "errors"])
+def test_the_help_says_that_the_batch_decides_what_a_step_is(run, name: str) -> None:
+    said = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", run(name, "--help").stdout).split())
+    assert "Steps of --batch labelled crops" in said
 
 
 def test_one_image_cannot_be_dealt(data: Path, tmp_path: Path, run) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_crii.errors import CheckpointError, ScanError, TrainingError
+from napari_crii.errors import ScanError, TrainingError
 from napari_crii.preprocessing import Preprocessing
 from napari_crii.training.folder import load_folder, load_unlabelled, read_groups
 
@@ -109,5 +109,9 @@ def test_nothing_to_learn_from_without_masks_is_refused(folders: tuple[Path, Pat
     with pytest.raises(ScanError, match="holds no scan to learn from without a mask"):
         load_unlabelled(folders[0], Preprocessing(), besides=["a", "b"])
     Image.new("RGB", (30, 20), (200, 30, 90)).save(folders[0] / "c.png")
-    with pytest.raises(CheckpointError, match=r"c\.png has colours"):
+    said = r"^c\.png has colours \(RGB\), but the scans with masks have grey values"
+    with pytest.raises(ScanError, match=said):
         load_unlabelled(folders[0], Preprocessing())
+    Image.new("L", (30, 20)).save(folders[1] / "c.png")
+    with pytest.raises(ScanError, match=said):
+        load_folder(*folders, Preprocessing())
