@@ -57,14 +57,14 @@ def build() -> Callable[..., nn.Module]:
 def sure_step(step_of) -> Callable[..., Step]:
     """Build a step of three classes whose teacher is no student, both decided nearly everywhere.
 
-    Some labelled pixels count half and some not at all.
+    Some pixels of one labelled crop do not count, some of the other half.
     """
 
     def build(name: str, progress: float, gain: float = 8.0) -> Step:
         step = step_of(name, progress, classes=3)
         labelled, rest = step.batch.labelled, step.batch.unlabelled
-        labelled.weights[:, :5] = 0.0
-        labelled.weights[:, :, :9] *= 0.5
+        labelled.weights[0, :5] = 0.0
+        labelled.weights[1, :, :9] *= 0.5
         images = labelled.images if rest is None else rest.weak
         networks = (tiny(METHODS[name], seed, classes=3) for seed in (0, 1))
         student, teacher = (decided(network, images, gain) for network in networks)
