@@ -2,7 +2,9 @@
 
 Section 3.2: labelled crops pasted into each other at first. Eq. 2 and 3: then a box (2/3 of the
 side) of a labelled crop into an unlabelled one and the reverse. Section 3.4: the averaged network
-gives pseudo-labels, of which the largest component stays. Eq. 7: pseudo-labels weigh 0.5.
+gives pseudo-labels, of which the largest component stays where one object is said to be there.
+Eq. 7: pseudo-labels weigh 0.5. Both mixtures share one mean, and the first third of the run learns
+from labels alone; in the authors' code the two means are added, after a quarter or an eighth.
 """
 
 from __future__ import annotations

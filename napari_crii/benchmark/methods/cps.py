@@ -1,8 +1,8 @@
 """Cross pseudo supervision: Chen et al., CVPR 2021.
 
 Eq. 2 to 4: two networks of one structure, begun differently; each learns the other's hard labels
-on labelled and on unlabelled crops, weight 1.5. The ramp-up is that of SSL4MIS. The first
-network is tested.
+on labelled and on unlabelled crops in one mean, weight 1.5. The ramp-up, over two fifths of the
+run, is ours. The first network is tested.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Mean Teacher: Tarvainen and Valpola, NeurIPS 2017.
 
 Consistency cost ``J(theta) = E || f(x, theta', eta') - f(x, theta, eta) ||^2`` (section 2), with
-the ramp-up ``exp(-5 (1 - t / Tu)^2)`` and the weight 0.1 that segmentation papers use (SSL4MIS).
+the ramp-up ``exp(-5 (1 - t / Tu)^2)`` and the weight 0.1 that segmentation papers use (SSL4MIS);
+Tu is two fifths of the run, there the whole of it.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Eq. 2: predictive entropy of the mean of T = 8 stochastic passes of the teacher. Eq. 3: squared
 distance where that entropy is below H, which rises from 3/4 to all of its maximum. Weight
-``0.1 exp(-5 (1 - t / tmax)^2)``.
+``0.1 exp(-5 (1 - t / tmax)^2)``. The target itself is a pass without dropout, in the authors' code
+one with it.
 """
 
 from __future__ import annotations

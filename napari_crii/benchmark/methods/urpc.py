@@ -2,7 +2,9 @@
 
 Eq. 2: mean of the pyramid's outputs. Eq. 3: divergence ``D_s`` of each from it. Eq. 5: squared
 distance weighted ``exp(-D_s)``, plus the mean divergence. Weight ``0.1 exp(-5 (1 - t / tmax)^2)``.
-The mean of the pyramid is not tested, its finest output is.
+The mean of the pyramid is not tested, its finest output is. The divergence is that of an output
+from the mean and all scales share one normalisation, where the authors' code has the reverse
+divergence and normalises each; heads are not disturbed.
 """
 
 from __future__ import annotations
