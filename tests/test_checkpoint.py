@@ -253,7 +253,7 @@ torch.set_num_threads(1)
 checkpoint = new_checkpoint(numbered_classes(["disc"]), Preprocessing())
 whole, _ = serialise(checkpoint)
 outcomes = {"refused": 0, "packed": 0}
-for more in range(0, 5 * len(whole), len(whole) // 30):
+for more in range(0, 4 * len(whole), len(whole) // 16):
     _, most = resource.getrlimit(resource.RLIMIT_AS)
     limit = psutil.Process().memory_info().vms + more
     resource.setrlimit(resource.RLIMIT_AS, (limit, most))
