@@ -11,6 +11,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from napari_crii.engine.command import Command
 from napari_crii.engine.messages import Alive, Closed, Failed, Message, UseCheckpoint
@@ -126,7 +127,7 @@ class _Lifetime:
 
     def close(self, grace: float = CLOSE_SECONDS) -> None:
         """Let the child go; what waits to be sent is sent before."""
-        self._grace = grace
+        self._grace = min(self._grace, grace)
         self._closing.set()
         self.jobs.put(None)
 
@@ -151,13 +152,14 @@ class _Lifetime:
     def _serve(self, process: subprocess.Popen[bytes]) -> None:
         reader = threading.Thread(target=self._read, args=(process,), daemon=True)
         watch = threading.Thread(target=self._watch, args=(process,), daemon=True)
+        assert process.stdin is not None
         reader.start()
         watch.start()
         try:
-            self._write(process)
+            self._write(process.stdin)
         finally:
             with contextlib.suppress(OSError):
-                process.stdin.close()  # type: ignore[union-attr]
+                process.stdin.close()
             try:
                 process.wait(self._grace)
             except subprocess.TimeoutExpired:
@@ -178,21 +180,19 @@ class _Lifetime:
             if self._patience < 0:
                 process.kill()
 
-    def _write(self, process: subprocess.Popen[bytes]) -> None:
+    def _write(self, stream: IO[bytes]) -> None:
         """Send until closed, or until the child is gone."""
         while (job := self.jobs.get()) is not None:
             try:
                 message = job()
-            except MemoryError:
-                self._receive(Failed(_NO_ROOM))
+            except (OSError, MemoryError, CriiError) as error:
+                short = isinstance(error, MemoryError)
+                self._receive(Failed(_NO_ROOM if short else str(error)))
                 continue
-            except (OSError, CriiError) as error:
-                self._receive(Failed(str(error)))
-                continue
-            if message is None or process.stdin is None:
+            if message is None:
                 continue
             try:
-                self._wire.write(process.stdin, message, self._closing.is_set)
+                self._wire.write(stream, message, self._closing.is_set)
             except CriiError as error:
                 number = message.number if isinstance(message, UseCheckpoint) else 0
                 self._receive(Failed(str(error), checkpoint=number))
@@ -200,10 +200,10 @@ class _Lifetime:
                 return
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
         try:
-            if process.stdout is not None:
-                for message in self._wire.read(process.stdout, self._renew_patience):
-                    self._heard(message)
+            for message in self._wire.read(process.stdout, self._renew_patience):
+                self._heard(message)
         finally:
             self.jobs.put(None)
             self._receive(Closed(process.wait()))

@@ -87,7 +87,10 @@ class Learn:
 
 @dataclass(frozen=True)
 class ForgetScans:
-    """Let go of every scan, its file included, and of what is wanted of them."""
+    """Let go of every scan, and of what is wanted of them.
+
+    Whoever wrote their files removes them.
+    """
 
 
 @dataclass(frozen=True)

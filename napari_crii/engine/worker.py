@@ -8,8 +8,8 @@ from __future__ import annotations
 import queue
 import time
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -114,7 +114,7 @@ class Engine:
                 self._want_nothing()
             case ForgetScans():
                 self._want_nothing()
-                self._forget_scans()
+                self._scans.clear()
 
     @contextmanager
     def _saying_why(self, request: int = 0, checkpoint: int = 0) -> Iterator[None]:
@@ -142,16 +142,7 @@ class Engine:
         unit: Literal["mm", "px"] = "px" if message.unit == "px" else "mm"
         array = np.load(message.array, mmap_mode="r")
         geometry = Geometry((between, rows, columns), unit=unit)
-        path = Path(message.array)
-        known = self._scans.pop(message.scan, None)
-        self._scans[message.scan] = (Volume(array, geometry), path)
-        if known is not None and known[1] != path:
-            _remove([known[1]])
-
-    def _forget_scans(self) -> None:
-        paths = [path for _, path in self._scans.values()]
-        self._scans.clear()
-        _remove(paths)
+        self._scans[message.scan] = (Volume(array, geometry), Path(message.array).parent)
 
     def _want_nothing(self) -> None:
         self._wanted.clear()
@@ -205,7 +196,7 @@ class Engine:
     def _written(self, proposed: _Proposed, request: int, index: int) -> SliceProposed:
         """Write the arrays beside the scan, and return the message that names them."""
         scan = self._wanted.scan
-        stem = self._scans[scan][1].with_name(uuid.uuid4().hex)
+        stem = self._scans[scan][1] / uuid.uuid4().hex
         files = (stem.with_suffix(".labels.npy"), stem.with_suffix(".maps.npy"))
         np.save(files[0], proposed.labels)
         np.save(files[1], proposed.maps)
@@ -213,10 +204,3 @@ class Engine:
         return SliceProposed(
             request, scan, index, labels, maps, tuple(proposed.patches), proposed.checkpoint
         )
-
-
-def _remove(paths: Iterable[Path]) -> None:
-    """Remove files of scans: on another machine than the window's nobody else does."""
-    for path in paths:
-        with suppress(OSError):
-            path.unlink(missing_ok=True)

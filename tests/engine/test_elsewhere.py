@@ -28,6 +28,7 @@ from napari_crii.engine.messages import (
     UseCheckpoint,
 )
 from napari_crii.inference import Predictor
+from napari_crii.volume import Volume
 from tests.engine.test_trainer_client import corrected
 from tests.engine.waiting import Inbox, eventually
 from tests.factories import noise_scan
@@ -111,6 +112,28 @@ def test_slices_are_proposed_as_on_this_machine(
     assert isinstance(inbox.until(ProposalFinished, Failed)[-1], ProposalFinished)
     client.close(wait=True)
     assert inbox.until(Closed)[-1] == Closed(0)
+
+
+def test_scans_that_are_let_go_of_or_read_again_leave_no_file_there(
+    window: Path, here: Path
+) -> None:
+    inbox = Inbox()
+    client = EngineClient(inbox.arrived.put)
+    client.use_checkpoint(here)
+
+    def proposed(key: str, volume: Volume) -> list[Path]:
+        """Propose a slice; return the scans' files on the other machine."""
+        client.open_scan(key, volume)
+        client.propose(key, [1])
+        assert isinstance(inbox.until(ProposalFinished, Failed)[-1], ProposalFinished)
+        return [*window.with_name("there").glob("napari-crii-*/?.npy")]
+
+    assert len(proposed("noise", SCAN)) == 1
+    assert len(proposed("noise", noise_scan(shape=(4, 20, 26)))) == 1
+    assert len(proposed("other", noise_scan(shape=(5, 20, 26)))) == 2
+    client.forget_scans()
+    assert len(proposed("noise", SCAN)) == 1
+    client.close(wait=True)
 
 
 def busy(weights: Path) -> tuple[EngineClient, Inbox]:
