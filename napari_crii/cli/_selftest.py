@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -136,79 +137,45 @@ def _beside_training(
     TrainingError
         If the run ends by itself; what it raises is raised here.
     """
-    run = _Run(device)
-    try:
-        run.wait_for(run.started)
-        if yields:
-            run.wanted.set()
-            run.wait_for(run.waiting)
-        before = run.steps
-        seconds = min(propose() for _ in range(_PROPOSALS))
-        steps = run.steps - before
-    finally:
-        run.end()
-    run.require_unbroken()
-    return seconds, steps
+    started, wanted, waiting, ended = (threading.Event() for _ in range(4))
+    done = 0
 
+    def asked() -> bool:
+        if wanted.is_set():
+            waiting.set()
+        return wanted.is_set()
 
-class _Run:
-    """Training without end, on a thread of its own.
-
-    Attributes
-    ----------
-    started, waiting
-        Whether a step has been taken, and whether it has waited; set too when the run has ended.
-    wanted
-        Whether it shall wait.
-    steps
-        Taken so far.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self.started, self.waiting, self.wanted = (threading.Event() for _ in range(3))
-        self.steps = 0
-        self._device = device
-        self._ended = threading.Event()
-        self._failure: Exception | None = None
-        self._thread = threading.Thread(target=self._learn, name="selftest", daemon=True)
-        self._thread.start()
-
-    def wait_for(self, event: threading.Event) -> None:
-        """Wait until an event is set; raise if that is because the run has ended."""
-        event.wait()
-        self.require_unbroken()
-
-    def require_unbroken(self) -> None:
-        """Raise what broke the run, if something did."""
-        if self._failure is not None:
-            raise self._failure
-
-    def end(self) -> None:
-        """End the run."""
-        self._ended.set()
-        self.wanted.clear()
-        self._thread.join()
-
-    def _asked(self) -> bool:
-        if self.wanted.is_set():
-            self.waiting.set()
-        return self.wanted.is_set()
-
-    def _learn(self) -> None:
+    def learn() -> None:
+        nonlocal done
+        config = replace(_CONFIG, iterations=100_000)
         try:
-            config = replace(_CONFIG, iterations=100_000)
-            for event in _learner(self._device, config).run(self._ended.is_set, self._asked):
+            for event in _learner(device, config).run(ended.is_set, asked):
                 match event:
                     case Stepped():
-                        self.steps += 1
-                        self.started.set()
-                    case Finished(message=message) if event.reason is not FinishReason.STOPPED:
-                        self._failure = TrainingError(message)
-        except Exception as error:
-            self._failure = error
+                        done += 1
+                        started.set()
+                    case Finished(reason=FinishReason.FAILED, message=message):
+                        raise TrainingError(message)
         finally:
-            self.started.set()
-            self.waiting.set()
+            # A run that is broken keeps nobody waiting.
+            started.set()
+            waiting.set()
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        run = pool.submit(learn)
+        try:
+            started.wait()
+            if yields:
+                wanted.set()
+                waiting.wait()
+            before = done
+            seconds = min(propose() for _ in range(_PROPOSALS))
+            steps = done - before
+        finally:
+            wanted.clear()
+            ended.set()
+    run.result()
+    return seconds, steps
 
 
 def _network(device: torch.device) -> CRIINet:
