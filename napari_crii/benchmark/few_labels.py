@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,7 +26,7 @@ SURROUND = 5
 HARD_SHARE = 1 / 3
 
 Segment = Callable[[Tensor], Tensor]
-Scores = dict[str, float | list[float | None] | dict[str, float]]
+Scores = dict[str, float | list[float | None] | dict[str, float | None] | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,24 +131,19 @@ def score_slices(tested: Sequence[TrainingSlice], segment: Segment, classes: int
     patients = {
         name: _patient([pairs[i] for i in which], classes) for name, which in by_patient.items()
     }
-    per_class = np.array([scores for scores, _ in patients.values()])
-    overall = {
-        name: _rounded(np.nanmean(scores))
-        for name, (scores, _) in patients.items()
-        if not np.isnan(scores).all()
-    }
+    overall = {name: _mean_said(scores) for name, (scores, _) in patients.items()}
     surfaces = np.array([_surface(guess, item, classes) for guess, item in pairs])
     hard = _hard_objects(pairs, classes)
     return {
-        "dice": _rounded(np.nanmean([np.nanmean(row) for row in per_class[_says(per_class, 1)]])),
+        "dice": _rounded(_mean_said(overall.values())),
         "dice_per_class": [
-            _rounded(np.nanmean(column)) if says else None
-            for column, says in zip(per_class.T, _says(per_class, 0), strict=True)
+            _rounded(_mean_said(column))
+            for column in zip(*(scores for scores, _ in patients.values()), strict=True)
         ],
-        "hard_dice": _rounded(np.mean([score for _, score in hard])) if hard else 0.0,
-        "boundary_dice": _rounded(np.nanmean([band for _, band in patients.values()])),
+        "hard_dice": _rounded(_mean_said(score for _, score in hard)),
+        "boundary_dice": _rounded(_mean_said(band for _, band in patients.values())),
         **dict(zip(("nsd1", "nsd2", "hd95"), map(_rounded, surfaces.mean(axis=0)), strict=True)),
-        "patients": overall,
+        "patients": {name: _rounded(score) for name, score in overall.items() if score is not None},
         "patients_nsd1": {
             name: _rounded(surfaces[which, 0].mean()) for name, which in by_patient.items()
         },
@@ -162,20 +156,18 @@ def score_slices(tested: Sequence[TrainingSlice], segment: Segment, classes: int
 
 def _patient(
     pairs: list[tuple[NDArray[np.integer], TrainingSlice]], classes: int
-) -> tuple[list[float], float]:
-    """Return the Dice per class, and the mean one near true edges; NaN says nothing."""
+) -> tuple[list[float | None], float | None]:
+    """Return the Dice per class, and the mean one near true edges; None says nothing."""
     masks = _masks(pairs, classes)
-    band = []
-    for a, b in masks:
-        near = np.stack([_near_edge(mask) for mask in b])
-        if near.any():
-            band.append(dice(a & near, b & near))
-    scores = [dice(a, b) if a.any() or b.any() else math.nan for a, b in masks]
-    return scores, float(np.mean(band)) if band else math.nan
+    bands = [(a, b, np.stack([_near_edge(mask) for mask in b])) for a, b in masks if b.any()]
+    near = _mean_said(dice(a & band, b & band) for a, b, band in bands)
+    return [dice(a, b) if a.any() or b.any() else None for a, b in masks], near
 
 
-def _says(per_class: NDArray[np.float64], axis: int) -> NDArray[np.bool_]:
-    return np.asarray(~np.isnan(per_class).all(axis=axis))
+def _mean_said(values: Iterable[float | None]) -> float | None:
+    """Return the mean of those that say something; None where none does."""
+    said = [value for value in values if value is not None]
+    return float(np.mean(said)) if said else None
 
 
 def _masks(
@@ -247,5 +239,5 @@ def object_contrast(item: TrainingSlice, truth: NDArray[np.bool_]) -> float:
     return contrast_to_noise(grey[around], truth[around])
 
 
-def _rounded(value: Any) -> float:
-    return round(float(value), 4)
+def _rounded(value: Any) -> float | None:
+    return None if value is None else round(float(value), 4)

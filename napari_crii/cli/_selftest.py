@@ -137,45 +137,59 @@ def _beside_training(
     TrainingError
         If the run ends by itself; what it raises is raised here.
     """
-    started, wanted, waiting, ended = (threading.Event() for _ in range(4))
-    done = 0
+    run = _Run()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        learning = pool.submit(run.learn, device)
+        try:
+            run.started.wait()
+            if yields:
+                run.wanted.set()
+                run.waiting.wait()
+            before = run.steps
+            seconds = min(propose() for _ in range(_PROPOSALS))
+            steps = run.steps - before
+        finally:
+            run.wanted.clear()
+            run.ended.set()
+    learning.result()
+    return seconds, steps
 
-    def asked() -> bool:
-        if wanted.is_set():
-            waiting.set()
-        return wanted.is_set()
 
-    def learn() -> None:
-        nonlocal done
+class _Run:
+    """Training that goes on until `ended` is set, and waits while `wanted` is.
+
+    Attributes
+    ----------
+    started, waiting
+        Set once a step has been taken, and once it has waited; both when the run is over.
+    steps
+        Taken so far.
+    """
+
+    def __init__(self) -> None:
+        self.started, self.wanted, self.waiting, self.ended = (threading.Event() for _ in range(4))
+        self.steps = 0
+
+    def learn(self, device: torch.device) -> None:
+        """Take steps; raise `TrainingError` if the run ends by itself."""
         config = replace(_CONFIG, iterations=100_000)
         try:
-            for event in _learner(device, config).run(ended.is_set, asked):
+            for event in _learner(device, config).run(self.ended.is_set, self._asked):
                 match event:
                     case Stepped():
-                        done += 1
-                        started.set()
+                        self.steps += 1
+                        self.started.set()
                     case Finished(reason=FinishReason.FAILED, message=message):
                         raise TrainingError(message)
         finally:
             # A run that is broken keeps nobody waiting.
-            started.set()
-            waiting.set()
+            self.started.set()
+            self.waiting.set()
 
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        run = pool.submit(learn)
-        try:
-            started.wait()
-            if yields:
-                wanted.set()
-                waiting.wait()
-            before = done
-            seconds = min(propose() for _ in range(_PROPOSALS))
-            steps = done - before
-        finally:
-            wanted.clear()
-            ended.set()
-    run.result()
-    return seconds, steps
+    def _asked(self) -> bool:
+        if self.wanted.is_set():
+            self.waiting.set()
+        return self.wanted.is_set()
 
 
 def _network(device: torch.device) -> CRIINet:
