@@ -1,9 +1,8 @@
-"""Methods side by side: the same patients and crops, finished runs kept, a table and a plot."""
+"""Methods side by side: the same patients and crops, finished runs kept."""
 
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,14 +19,6 @@ from napari_crii.benchmark.few_labels import split_patients
 from napari_crii.benchmark.methods import METHODS
 from napari_crii.benchmark.runs import read_runs
 from napari_crii.benchmark.ssl import BUDGETS, Comparison, build_learner, compare, load_material
-from napari_crii.benchmark.ssl_report import (
-    dice_interval,
-    margins_table,
-    paired_difference,
-    ssl_plot,
-    ssl_table,
-)
-from napari_crii.cli._training_options import LARGEST_SEED
 from napari_crii.errors import TrainingError
 from napari_crii.preprocessing import Preprocessing
 from napari_crii.training import TrainingConfig
@@ -132,107 +123,6 @@ def test_the_lines_that_are_kept_are_found_again_by_the_same_command() -> None:
             assert settings[part].keys() == now[part].keys()
 
 
-def fake(method: str, draw: int, fold: int, patients: dict[str, float]) -> dict[str, Any]:
-    value = float(np.mean(list(patients.values())))
-    measures = dict.fromkeys(("hard_dice", "boundary_dice", "nsd1", "nsd2"), 0.5)
-    return {
-        "method": method, "draw": draw, "fold": fold, "budget": 1.0, "dice": value, "hd95": 3.0,
-        "patients": patients, "seconds_per_iteration": 0.1, "peak_mb": None, **measures,
-    }  # fmt: skip
-
-
-def test_differences_are_paired_by_patient_and_draw() -> None:
-    ours = [fake("plus", d, 0, {"a": 0.9, "b": 0.8}) for d in (0, 1)]
-    theirs = [fake("bcp", 0, 0, {"b": 0.7, "a": 0.8}), fake("bcp", 1, 0, {"a": 0.8, "b": 0.7})]
-    assert paired_difference(ours, theirs) == pytest.approx((0.1, 0.1, 0.1))
-    theirs[1] = fake("bcp", 1, 0, {"a": 0.3, "b": 0.7})
-    mean, low, high = paired_difference(ours, theirs) or (0, 0, 0)
-    assert mean == pytest.approx(0.225)
-    assert (low, high) == pytest.approx((0.1, 0.35))
-    assert paired_difference(ours, [fake("bcp", 2, 0, {"a": 0.5})]) is None
-
-
-def test_margins_are_given_by_every_measure_that_the_runs_hold_by_patient() -> None:
-    def measured(method: str, dice: float, nsd: float) -> dict[str, Any]:
-        more = {"patients_nsd1": {"a": nsd, "b": nsd}, "patients_hard_dice": {"b": dice / 2}}
-        return {**fake(method, 0, 0, {"a": dice, "b": dice}), **more}
-
-    runs = [measured("bcp", 0.8, 0.2), measured("plus", 0.9, 0.5), fake("old", 0, 0, {"a": 0.9})]
-    rows = [
-        [cell.strip() for cell in row.split("|")[1:-1]] for row in margins_table(runs).splitlines()
-    ]
-    assert rows[0] == ["plus - method", "Dice", "low contrast", "NSD 1"]
-    same = ["+0.100 (+0.100 to +0.100)", "+0.050 (+0.050 to +0.050)", "+0.300 (+0.300 to +0.300)"]
-    assert rows[2:] == [["bcp", *same]]
-    assert margins_table([fake("plus", 0, 0, {"a": 0.9}), runs[0]]) == ""
-
-
-def test_the_table_weighs_folds_by_their_patients_and_spreads_over_draws() -> None:
-    runs = [
-        fake("plus", 0, 0, {"a": 1.0, "b": 1.0}), fake("plus", 0, 1, {"c": 0.4}),
-        fake("plus", 1, 0, {"a": 0.6, "b": 0.6}), fake("plus", 1, 1, {"c": 0.6}),
-    ]  # fmt: skip
-    row = [cell.strip() for cell in ssl_table(runs).splitlines()[2].split("|")[1:-1]]
-    spread = f"{np.std([0.8, 0.6], ddof=1):.3f}"
-    assert row[:5] == ["plus", "4", "0.700", "0.500 to 0.800", spread]
-    # Of three patients in each draw, drawn with repeats: draw 1 is 0.6 whoever is drawn.
-    assert dice_interval(runs) == pytest.approx((0.7, 0.5, 0.8))
-    assert ssl_plot(runs).size[1] > 50
-
-
-def command(data: Path, out: Path, *more: object) -> tuple[object, ...]:
-    return (
-        "ssl", "--images", data / "images", "--labels", data / "labels", "--iterations", 1,
-        "--size", 32, "--batch", 2, "--fold-count", 2, "--seeds", "0", "--out", out, *more,
-    )  # fmt: skip
-
-
-def test_the_command_leaves_runs_table_and_plot(data: Path, tmp_path: Path, run) -> None:
-    out = tmp_path / "new" / "few.jsonl"
-    result = run(*command(data, out, "--methods", "mean_shape,plus", "--folds", "0"))
-    assert result.exit_code == 0, result.output
-    assert "| mean_shape |" in result.stdout
-    page = out.with_suffix(".md").read_text()
-    assert "# Few labels on discs: foreground" in page
-    assert "plus - method" in page
-    with Image.open(out.with_suffix(".png")) as plot:
-        assert plot.size[0] > 400
-    found = json.loads(
-        run(*command(data, out, "--methods", "mean_shape,plus", "--folds", "0", "--json")).stdout
-    )
-    assert found["found"] == read_runs(out)
-
-
-@pytest.mark.parametrize("name", ["README.md", "README.png"])
-def test_a_file_that_is_no_report_is_not_replaced(
-    data: Path, tmp_path: Path, run, name: str
-) -> None:
-    own = tmp_path / name
-    own.write_text("# What I found\n")
-    result = run(*command(data, tmp_path / "README.jsonl", "--methods", "mean_shape"))
-    assert result.exit_code == 2
-    assert f"{own} would be replaced, but is no report of a benchmark" in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
-    assert [path.name for path in tmp_path.iterdir() if path != data] == [name]
-    assert own.read_text() == "# What I found\n"
-
-
-def test_volumes_in_colour_are_cut_into_slices_grouped_by_file(tmp_path: Path, run, rng) -> None:
-    data = tmp_path / "colour"
-    for name in ("images", "labels"):
-        (data / name).mkdir(parents=True)
-    for i in range(4):
-        rgb = rng.integers(0, 255, (40, 24, 3), dtype=np.uint8)
-        Image.fromarray(rgb).save(data / "images" / f"{i}.png")
-        mask = np.zeros((40, 24), np.uint8)
-        mask[12:24, 6:12], mask[12:24, 12:18] = 1, 2
-        Image.fromarray(mask).save(data / "labels" / f"{i}.png")
-    options = ("--classes", "a,b", "--methods", "unimatch", "--folds", "1")
-    result = run(*command(data, tmp_path / "c.jsonl", *options))
-    assert result.exit_code == 0, result.output
-    assert all(len(r["dice_per_class"]) == 2 for r in read_runs(tmp_path / "c.jsonl"))
-
-
 def test_pictures_of_other_sizes_are_cut_to_one_field_of_view_and_what_is_lost_is_said(
     data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -294,46 +184,3 @@ def test_a_draw_that_cannot_be_is_refused_before_anything_is_trained(
     with pytest.raises(TrainingError, match=f"draw {draws[1]}, fold 0 show no foreground"):
         compared(plan_of(data, "plus", draws=draws), tmp_path / "runs.jsonl")
     assert not (tmp_path / "runs.jsonl").exists()
-
-
-def test_the_largest_seed_can_be_trained_from(data: Path, tmp_path: Path, run) -> None:
-    options = ("--methods", "supervised_weak", "--folds", "0", "--seeds", LARGEST_SEED)
-    result = run(*command(data, tmp_path / "few.jsonl", *options))
-    assert result.exit_code == 0, result.output
-
-
-@pytest.mark.parametrize("name", ["ssl", "errors"])
-def test_the_help_says_that_the_batch_decides_what_a_step_is(run, name: str) -> None:
-    said = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", run(name, "--help").stdout).split())
-    assert "Steps of --batch labelled crops" in said
-
-
-def test_one_image_cannot_be_dealt(data: Path, tmp_path: Path, run) -> None:
-    for kind in ("images", "labels"):
-        for path in list((data / kind).iterdir())[1:]:
-            path.unlink()
-    result = run(*command(data, tmp_path / "few.jsonl", "--methods", "mean_shape"))
-    assert result.exit_code == 2
-    assert len(result.stderr.strip().splitlines()) == 1
-    assert not (tmp_path / "few.jsonl").exists()
-
-
-def test_what_the_command_cannot_do_is_one_sentence(data: Path, tmp_path: Path, run) -> None:
-    out = tmp_path / "few.jsonl"
-    for more, said in (
-        (("--methods", "best"), "no method 'best'"),
-        (("--folds", "2"), "no fold 2"),
-        (("--folds", "x"), "folds 'x' are not different whole numbers from 0 to 4294967295"),
-        (("--seeds", "99999999999999999999"), "seeds '99999999999999999999' are not different"),
-        (("--seeds", "4294967296"), "seeds '4294967296' are not different whole numbers from 0"),
-        (("--seeds", "9" * 5000), "are not different whole numbers from 0 to 4294967295"),
-        (("--seeds", "1,01"), "seeds '1,01' are not different whole numbers"),
-        (("--seeds", "-1"), "seeds '-1' are not different whole numbers from 0 to 4294967295"),
-        (("--fold-count", 10**12), "value for '--fold-count'"),
-        (("--labelled", 2), "share 2.0 does not lie"),
-        (("--out", tmp_path / "few.png"), "is the name of table or plot"),
-    ):
-        result = run(*command(data, out, "--methods", "mean_shape", *more))
-        assert result.exit_code == 2, result.output
-        assert said in result.stderr
-        assert len(result.stderr.strip().splitlines()) == 1
