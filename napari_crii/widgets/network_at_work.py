@@ -15,12 +15,13 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_crii.checkpoint_info import read_checkpoint_info
 from napari_crii.errors import CriiError
-from napari_crii.session import Case, Proposal, Session
+from napari_crii.session import Proposal, Session
 from napari_crii.session.project import Project
 from napari_crii.session.weights import PublishedWeights
 from napari_crii.widgets.background import once
 from napari_crii.widgets.case_view import CaseView
 from napari_crii.widgets.earlier_slices import EarlierSlices
+from napari_crii.widgets.fresh_slices import FreshSlices
 from napari_crii.widgets.learning import (
     TOLD_MS,
     Learning,
@@ -94,7 +95,7 @@ class NetworkAtWork(QObject):
         self._audience = audience
         self.checkpoint: Path | None = None
         self._problem: Remark | None = None
-        self._counted: tuple[object, int] = (None, 0)
+        self._fresh = FreshSlices()
         self._keeping = False
         self._earlier = EarlierSlices(sitting)
         self.weights = Weights(sitting, audience.changed)
@@ -282,13 +283,7 @@ class NetworkAtWork(QObject):
         """Return how many accepted slices can be learnt from and were not."""
         session = self._sitting.teaching
         # What is about to be learnt, or has been, is not new.
-        if session is None or self._in_between:
-            return 0
-        # Counting walks over all corrections, and the dock asks at each slice that is shown.
-        stand = (session, [_stand(case) for case in session.cases.values()])
-        if self._counted[0] != stand:
-            self._counted = (stand, session.fresh_slices())
-        return self._counted[1]
+        return 0 if session is None or self._in_between else self._fresh.of(session)
 
     def _on_proposal(self, proposal: Proposal) -> None:
         """Show a slice's proposal, unless a human was faster."""
@@ -349,8 +344,3 @@ class NetworkAtWork(QObject):
     def _note_problem(self, sentence: str) -> None:
         self._problem = Remark(time.time(), sentence)
         self._audience.changed()
-
-
-def _stand(case: Case) -> tuple[int, int]:
-    """Return what changes whenever another slice of a case is accepted, taken back or learnt."""
-    return -1 if case.last is None else case.last.number, len(case.notes.learned)
