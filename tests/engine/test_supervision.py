@@ -14,6 +14,7 @@ from napari_crii.engine.messages import (
     Closed,
     Failed,
     FellBack,
+    ForgetScans,
     Message,
     OpenScan,
     ProposalFinished,
@@ -107,6 +108,19 @@ def test_what_is_left_is_asked_for_again_with_all_that_was_known(scene: Scene) -
     assert again.told[1:] == [SCAN, Propose(1, "a", (1,)), Propose(3, "a", (2,))]
     assert scene.received[-1] == Restarting(1, 0.01)
     assert not any(isinstance(m, Closed | Failed) for m in scene.received)
+
+
+def test_forgotten_scans_are_neither_told_again_nor_asked_about(scene: Scene) -> None:
+    scene.supervision.open_scan("a", lambda: SCAN)
+    scene.propose(1, 0, 1)
+    first = scene.engine(1)
+    scene.supervision.forget_scans()
+    assert first.told[-1] == ForgetScans()
+    first.dies()
+    assert isinstance(scene.received[-1], Closed)
+    assert len(scene.engines) == 1
+    scene.propose(2, 3)
+    assert scene.engine(2).told == [Propose(2, "a", (3,))]
 
 
 def test_an_engine_of_another_version_is_said_and_waited_for_no_longer(scene: Scene) -> None:

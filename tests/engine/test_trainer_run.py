@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from napari_crii.engine import client
 from napari_crii.engine.messages import (
     Closed,
     Failed,
@@ -119,3 +120,34 @@ def test_where_no_trainer_can_be_started_it_is_said(sent: Sent, tmp_path: Path) 
     sent.run._start = start
     sent.trainers[0].say(KILLED)
     assert sent.said == [failed]
+
+
+@pytest.mark.parametrize("when", ["before it is written", "while it is written"])
+def test_a_trainer_that_is_closed_leaves_no_snapshot_behind(
+    when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs: list[Callable[[], Message | None]] = []
+
+    class Child:
+        def __init__(self, command: object, receive: object, silent: int) -> None:
+            self.send_later = jobs.append
+
+        def let_files_arrive(self, folder: Path) -> None:
+            pass
+
+        def close(self, wait: bool) -> None:
+            pass
+
+    def save(path: Path, snapshot: Snapshot) -> None:
+        path.write_bytes(b"frozen")
+        trainer.close()
+
+    monkeypatch.setattr(client, "Child", Child)
+    monkeypatch.setattr(client, "save_snapshot", save)
+    trainer = client.TrainerClient(lambda message: None)
+    trainer.learn(Snapshot(()), tmp_path, Learn(str(tmp_path / "s.npz"), "", str(tmp_path)))
+    if when == "before it is written":
+        trainer.close()
+    (freeze,) = jobs
+    assert freeze() is None
+    assert not list(tmp_path.iterdir())

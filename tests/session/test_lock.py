@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from napari_crii.session.lock import Holder, ProjectLock
 from napari_crii.session.project import Project
 from tests.session.projects import new_project, opened, same_work, scan, stroke
@@ -27,6 +29,21 @@ def test_a_process_that_is_gone_is_not_named(tmp_path: Path) -> None:
     for text in ("", "[]", "{", '{"host": 1}'):
         card.write_text(text)
         assert lock.named() is None
+
+
+def test_a_full_disk_leaves_no_half_written_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str, encoding: str) -> None:
+        path.touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    lock = ProjectLock(tmp_path)
+    with pytest.raises(OSError, match="No space"):
+        lock.acquire()
+    lock.release()
+    assert not list(tmp_path.glob("*.part"))
 
 
 def test_looking_at_a_project_keeps_nobody_from_writing(tmp_path: Path) -> None:
