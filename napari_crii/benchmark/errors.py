@@ -6,62 +6,31 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_crii.benchmark.detection import (
-    PIXEL_MEASURES,
-    aurc,
-    captured_in_patches,
-    pixel_measures,
-    spearman,
-)
-from napari_crii.benchmark.doubt_maps import (
-    CASE_SCORES,
-    MEMBERS,
-    SCORES,
-    Doubt,
-    doubt_about,
-    passes_of,
-)
+from napari_crii.benchmark.doubt_maps import MEMBERS, Doubt, doubt_about, passes_of
+from napari_crii.benchmark.error_lines import Fitted, Judged, case_lines, pixel_lines
 from napari_crii.benchmark.few_labels import split_patients
 from napari_crii.benchmark.material import material_digest
 from napari_crii.benchmark.methods import METHODS
 from napari_crii.benchmark.runs import Run, group_kept_or_made, read_runs
 from napari_crii.benchmark.ssl import Comparison, build_learner, check_splits, load_material
-from napari_crii.calibration import Calibrator, PrequentialStore
+from napari_crii.calibration import PrequentialStore
 from napari_crii.doubt_features import USED
-from napari_crii.edges import edge_distance
 from napari_crii.errors import TrainingError
-from napari_crii.metrics import dice
 from napari_crii.networks import CRIINet, seeded
 from napari_crii.training import TrainingSlice, steps_of
 
-REGIONS = ("whole", "band", "outside", "beyond2")
-CASE = "case"
-# Every line has all of them; None: it is not measured there, or cannot be said.
-MEASURES = (*PIXEL_MEASURES, "captured_patches", "aurc", "spearman")
-BAND = 5
-BEYOND = 2
 CORRECTED = (1, 2, 4, 8)
 # A slice takes 24 passes: a pool of thousands would take longer than training the networks.
 _POOL_SLICES = 500
 _SHIFT_CONTRAST, _SHIFT_NOISE = 0.6, 0.3
 
 Progress = Callable[[int, int, str], None]
-Judged = tuple[TrainingSlice, Doubt, NDArray[np.bool_]]
-
-
-class _Fitted(NamedTuple):
-    """A calibrator, what it is called, how many slices taught it, what it reads."""
-
-    name: str
-    corrected: int
-    calibrator: Calibrator
-    read: Callable[[Doubt], NDArray[np.float32]]
 
 
 def compare_scores(
@@ -142,8 +111,10 @@ def judge(
         ``auprc``, ``ause``; ``ece`` of scores that are probabilities, else None;
         ``captured1``, ``5``, ``10``, ``25``, the part of all errors in so many percent of the
         pixels, and ``captured_patches``, in ten patches of 16 pixels a patient, mean over
-        patients. ``expected_error`` is calibrated on ``corrected`` slices of the pool, up to eight;
-        ``expected_error_after_1``, 2, 4 on fewer; ``expected_error_with_J`` with the divergence
+        patients. On test slices ``patients_ause`` and ``patients_captured5`` hold what is measured
+        among the pixels of one patient, of each that shows errors. ``expected_error`` is calibrated
+        on ``corrected`` slices of the pool, up to eight; ``expected_error_after_1``, 2, 4 on fewer;
+        ``expected_error_with_J`` with the divergence
         of the outputs besides; ``expected_error_shifts`` from three passes, as ``shifts``. In
         region ``case`` scores of whole slices stand: ``aurc`` and ``spearman``, the rank
         correlation with the true Dice. None: it cannot be said.
@@ -167,7 +138,7 @@ def judge(
     for name, slices in judged.items():
         if not slices:
             continue
-        lines = [*pixel_lines(slices, calibrators), *case_lines(slices)]
+        lines = [*pixel_lines(slices, calibrators, name == "test"), *case_lines(slices)]
         found += [
             {"set": name, **line, "passes": passes_of(line["score"], mirror_axes)} for line in lines
         ]
@@ -190,7 +161,7 @@ def _judged(
     return item, doubt, doubt.labels != item.label.numpy()
 
 
-def _calibrators(corrected: Sequence[Judged], rng: np.random.Generator) -> list[_Fitted]:
+def _calibrators(corrected: Sequence[Judged], rng: np.random.Generator) -> list[Fitted]:
     """Return the calibrators that these corrected slices allow for."""
     used = len(USED)
     read: dict[str, Callable[[Doubt], NDArray[np.float32]]] = {
@@ -209,77 +180,5 @@ def _calibrators(corrected: Sequence[Judged], rng: np.random.Generator) -> list[
             fewer = f"_after_{count}" if count < counts[-1] else ""
             if fitted is not None:
                 name = f"expected_error{fewer}{suffix}"
-                found.append(_Fitted(name, count, fitted, reading))
-    return found
-
-
-def pixel_lines(judged: Sequence[Judged], calibrators: Sequence[_Fitted]) -> list[Run]:
-    """Return the measures of each region and score, over all annotated pixels together."""
-    scores = {name: [d.maps[name] for _, d, _ in judged] for name in SCORES}
-    corrected = {}
-    for fitted in calibrators:
-        probability, read = fitted.calibrator.probability, fitted.read
-        scores[fitted.name] = [probability(read(d)) for _, d, _ in judged]
-        corrected[fitted.name] = fitted.corrected
-    found = []
-    for region, where in _regions(judged).items():
-        for name, maps in scores.items():
-            measures = _measures(name, maps, judged, where)
-            line = {"score": name, "region": region, "corrected": corrected.get(name)}
-            found.append({**line, **dict.fromkeys(MEASURES), **measures})
-    return found
-
-
-def _regions(judged: Sequence[Judged]) -> dict[str, list[NDArray[np.bool_]]]:
-    """Return where each slice (H, W) counts, by region."""
-    found = []
-    for item, doubt, wrong in judged:
-        said, near = item.weight.numpy() > 0, edge_distance(doubt.labels) <= BAND
-        # Errors close to the true edge are ones that a clinician would leave.
-        close = wrong & (edge_distance(item.label.numpy()) <= BEYOND)
-        found.append((said, said & near, said & ~near, said & ~close))
-    return {name: [where[number] for where in found] for number, name in enumerate(REGIONS)}
-
-
-def _measures(
-    name: str,
-    maps: Sequence[NDArray[Any]],
-    judged: Sequence[Judged],
-    where: Sequence[NDArray[np.bool_]],
-) -> dict[str, float | None]:
-    mistakes = [w & there for (_, _, w), there in zip(judged, where, strict=True)]
-    score = np.concatenate([m[there] for m, there in zip(maps, where, strict=True)])
-    wrong = np.concatenate([w[there] for w, there in zip(mistakes, where, strict=True)])
-    found = pixel_measures(score, wrong, name.startswith(("expected", "max_probability")))
-    least = score.min(initial=0.0)
-    doubts = [np.where(there, m - least, 0) for m, there in zip(maps, where, strict=True)]
-    patients = [item.patient for item, _, _ in judged]
-    found["captured_patches"] = _in_patches(doubts, mistakes, patients)
-    return {k: None if np.isnan(v) else round(v, 4) for k, v in found.items()}
-
-
-def _in_patches(
-    doubts: Sequence[NDArray[Any]], mistakes: Sequence[NDArray[np.bool_]], patients: Sequence[str]
-) -> float:
-    """Return the mean over patients of `captured_in_patches`, of those with errors."""
-    shares = []
-    for patient in sorted(set(patients)):
-        mine = [i for i, name in enumerate(patients) if name == patient]
-        share = captured_in_patches([doubts[i] for i in mine], [mistakes[i] for i in mine])
-        shares += [] if np.isnan(share) else [share]
-    return float(np.mean(shares)) if shares else float("nan")
-
-
-def case_lines(judged: Sequence[Judged]) -> list[Run]:
-    """Return, per score of whole slices, the AURC and the rank correlation with the true Dice."""
-    if len(judged) < 2:
-        return []
-    quality = np.array([dice(d.labels > 0, item.label.numpy() > 0) for item, d, _ in judged])
-    found: list[Run] = []
-    for name in CASE_SCORES:
-        doubt = np.array([d.cases[name] for _, d, _ in judged])
-        rho = spearman(doubt, quality)
-        line = {"score": name, "region": CASE, "corrected": None, **dict.fromkeys(MEASURES)}
-        line["aurc"] = round(aurc(doubt, quality), 4)
-        found.append({**line, "spearman": None if np.isnan(rho) else round(rho, 4)})
+                found.append(Fitted(name, count, fitted, reading))
     return found

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from napari_crii.benchmark.dot_plot import Dots, dot_plot
+from napari_crii.benchmark.paired import by_draw, difference_cell, resampled_mean
 from napari_crii.benchmark.runs import Run
 from napari_crii.benchmark.ssl import BUDGETS
 from napari_crii.benchmark.table import markdown_table
 from napari_crii.benchmark.titles import FEW_LABELS
 
 OURS = "plus"
-_RESAMPLES = 2000
 _HEAD = (
     "method", "runs", "Dice", "95 %", "spread", "at 50 %", "at 25 %", "low contrast", "boundary",
     "NSD 1", "NSD 2", "HD95", "plus - method", "s per step", "MB",
@@ -66,7 +64,7 @@ def ssl_table(runs: Sequence[Run]) -> str:
                 *(f"{value:.3f}" for value in early),
                 *measures,
                 f"{_mean(of_method, 'hd95'):.1f}",
-                _difference(final.get(OURS, []), of_method) if name != OURS else "",
+                difference_cell(final.get(OURS, []), of_method) if name != OURS else "",
                 f"{_mean(of_method, 'seconds_per_iteration'):.2f}",
                 f"{max(memory):.0f}" if memory else "",
             ]
@@ -86,7 +84,7 @@ def margins_table(runs: Sequence[Run]) -> str:
     }
     ours = final.pop(OURS, [])
     rows = [
-        [name, *(_difference(ours, of_method, field) for field in _PATIENT_MEASURES)]
+        [name, *(difference_cell(ours, of_method, field) for field in _PATIENT_MEASURES)]
         for name, of_method in final.items()
     ]
     return markdown_table(("plus - method", *_PATIENT_MEASURES.values()), rows) if ours else ""
@@ -107,30 +105,9 @@ def ssl_page(runs: Sequence[Run]) -> str:
     return "\n".join([title, "", said, "", ssl_table(runs), "", _BELOW, "", *more])
 
 
-def paired_difference(
-    ours: Sequence[Run], theirs: Sequence[Run], field: str = "patients", seed: int = 0
-) -> tuple[float, float, float] | None:
-    """Return the mean difference and its 95 % interval; None without a common patient.
-
-    Patients are resampled within draws, draws stay as they are.
-
-    Parameters
-    ----------
-    field
-        Of the runs: a measure by patient, their Dice unless told otherwise.
-    """
-    mine, other = _by_draw(ours, field), _by_draw(theirs, field)
-    pairs = []
-    for draw in sorted(mine.keys() & other.keys()):
-        common = sorted(mine[draw].keys() & other[draw].keys())
-        if common:
-            pairs.append(np.array([mine[draw][p] - other[draw][p] for p in common]))
-    return _resampled(pairs, seed) if pairs else None
-
-
 def dice_interval(runs: Sequence[Run], seed: int = 0) -> tuple[float, float, float]:
     """Return the mean Dice and its 95 % interval; patients are resampled within draws."""
-    return _resampled([np.array(list(p.values())) for p in _by_draw(runs).values()], seed)
+    return resampled_mean([np.array(list(p.values())) for p in by_draw(runs).values()], seed)
 
 
 def ssl_plot(runs: Sequence[Run]) -> Image.Image:
@@ -142,24 +119,8 @@ def ssl_plot(runs: Sequence[Run]) -> Image.Image:
     return dot_plot("Dice", lines)
 
 
-def _resampled(draws: Sequence[NDArray[np.float64]], seed: int) -> tuple[float, float, float]:
-    rng = np.random.default_rng(seed)
-    means = np.mean(
-        [d[rng.integers(len(d), size=(_RESAMPLES, len(d)))].mean(axis=1) for d in draws], axis=0
-    )
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(np.mean([d.mean() for d in draws])), float(low), float(high)
-
-
-def _by_draw(runs: Sequence[Run], field: str = "patients") -> dict[int, dict[str, float]]:
-    found: dict[int, dict[str, float]] = defaultdict(dict)
-    for run in runs:
-        found[run["draw"]].update(run[field])
-    return found
-
-
 def _draw_means(runs: Sequence[Run]) -> list[float]:
-    return [float(np.mean(list(patients.values()))) for patients in _by_draw(runs).values()]
+    return [float(np.mean(list(patients.values()))) for patients in by_draw(runs).values()]
 
 
 def _spread(runs: Sequence[Run]) -> str:
@@ -173,11 +134,6 @@ def _mean(runs: Sequence[Run], field: str) -> float:
         return float("nan")
     weights = [len(run["patients"]) for run in runs]
     return float(np.average([run[field] for run in runs], weights=weights))
-
-
-def _difference(ours: Sequence[Run], theirs: Sequence[Run], field: str = "patients") -> str:
-    found = paired_difference(ours, theirs, field)
-    return "" if found is None else f"{found[0]:+.3f} ({found[1]:+.3f} to {found[2]:+.3f})"
 
 
 def _listed(runs: Sequence[Run], field: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,18 +14,9 @@ from PIL import Image
 
 from napari_crii.benchmark import errors
 from napari_crii.benchmark.doubt_maps import SCORES, _shifted_views, doubt_about, passes_of
-from napari_crii.benchmark.errors import (
-    CASE,
-    CORRECTED,
-    MEASURES,
-    REGIONS,
-    _calibrators,
-    _judged,
-    judge,
-    pixel_lines,
-    shifted,
-)
-from napari_crii.benchmark.errors_report import errors_table
+from napari_crii.benchmark.error_lines import CASE, MEASURES, REGIONS, pixel_lines
+from napari_crii.benchmark.errors import CORRECTED, _calibrators, _judged, judge, shifted
+from napari_crii.benchmark.errors_report import errors_margins, errors_table
 from napari_crii.benchmark.runs import read_runs
 from napari_crii.doubt_features import FEATURES
 from napari_crii.networks import CRIINet
@@ -184,6 +176,37 @@ def test_errors_near_the_true_edge_are_not_counted_beyond() -> None:
     assert line_of(found, "whole", "entropy")["auroc"] is not None
 
 
+def test_each_patient_is_measured_by_their_own_pixels() -> None:
+    noise = torch.Generator().manual_seed(0)
+    trio = networks()
+    judged = [_judged(trio, item, noise) for item in slices(3)]
+    names = ["a", "b", "a"]
+    judged = [(replace(i, patient=n), *rest) for (i, *rest), n in zip(judged, names, strict=True)]
+    # Of b nothing is wrong, so that nothing can be found there.
+    judged[1] = (*judged[1][:2], np.zeros_like(judged[1][2]))
+    together = line_of(pixel_lines(judged, []), "whole", "entropy")
+    of_a = line_of(pixel_lines(judged[::2], []), "whole", "entropy")
+    assert together["patients_ause"] == {"a": of_a["ause"]}
+    assert together["patients_captured5"] == {"a": of_a["captured5"]}
+    assert of_a["ause"] != together["ause"]
+    line = line_of(pixel_lines(judged, [], each_patient=False), "whole", "entropy")
+    assert line == together | {"patients_ause": None, "patients_captured5": None}
+
+
+def test_differences_to_rivals_are_paired_by_patient() -> None:
+    def lines(score: str, draw: int, ause: float) -> dict[str, Any]:
+        measures = {"patients_ause": {"a": ause, "b": ause}, "patients_captured5": {"a": 1 - ause}}
+        return {"score": score, "draw": draw, "region": "beyond2", **measures}
+
+    runs = [lines("entropy", d, 0.25) for d in (0, 1)]
+    runs += [lines("expected_error", 0, 0.125), lines("expected_error", 1, 0.0)]
+    assert errors_margins([{**run, "patients_ause": None} for run in runs]) == ""
+    _, _, row = errors_margins(runs).splitlines()
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    differences = ["-0.188 (-0.188 to -0.188)", "+0.188 (+0.188 to +0.188)"]
+    assert cells == ["expected_error - entropy", "beyond2", *differences]
+
+
 def test_a_shifted_copy_has_less_contrast_and_the_same_truth() -> None:
     item = slices(1)[0]
     other = shifted(item, torch.Generator().manual_seed(0))
@@ -208,6 +231,7 @@ def test_the_command_leaves_runs_and_tables(data: Path, tmp_path: Path, run) -> 
     runs = read_runs(out)
     assert {r["group"] for r in runs} == {len(runs)}
     assert {r["data"] for r in runs} == {data.name}
+    assert "## Differences" in out.with_suffix(".md").read_text()
     assert "## test, band" in out.with_suffix(".md").read_text()
     with Image.open(out.with_suffix(".png")) as plot:
         assert plot.size[1] > 24 * len(SCORES)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from napari_crii.benchmark.paired import paired_difference
 from napari_crii.benchmark.ssl_report import (
     dice_interval,
     margins_table,
-    paired_difference,
     ssl_plot,
     ssl_table,
 )
