@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from napari_crii.disagreement import COARSE_STRIDE, disagreement, entropy, mean_over_views
 
 FEATURES = ("refined_entropy", "total_entropy", "branches")
-# The divergence of the branches is there to be compared; without it errors are found as well.
-USED = FEATURES[:2]
 # What is less than a millionth is nothing.
 _LEAST = np.float32(1e-6)
 

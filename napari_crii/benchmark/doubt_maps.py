@@ -44,7 +44,7 @@ def passes_of(score: str, mirror_axes: tuple[int, ...] = (0, 1)) -> int:
     views = len(mirrored_views(mirror_axes))
     several = {"I": views, "U": views, "pairwise_dice": views, "tta": 2 * views}
     others = {"mc_dropout": _DROPOUT_PASSES, "ensemble": MEMBERS}
-    moved = len(SHIFTS) if score.endswith("shifts") else 1
+    moved = len(SHIFTS) if "shifts" in score else 1
     return {**several, **others}.get(score, moved)
 
 

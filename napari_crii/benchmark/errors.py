@@ -20,7 +20,7 @@ from napari_crii.benchmark.methods import METHODS
 from napari_crii.benchmark.runs import Run, group_kept_or_made, read_runs
 from napari_crii.benchmark.ssl import Comparison, build_learner, check_splits, load_material
 from napari_crii.calibration import PrequentialStore
-from napari_crii.doubt_features import USED
+from napari_crii.doubt_features import FEATURES
 from napari_crii.errors import TrainingError
 from napari_crii.networks import CRIINet, seeded
 from napari_crii.training import TrainingSlice, steps_of
@@ -114,10 +114,10 @@ def judge(
         patients. On test slices ``patients_ause`` and ``patients_captured5`` hold what is measured
         among the pixels of one patient, of each that shows errors. ``expected_error`` is calibrated
         on ``corrected`` slices of the pool, up to eight; ``expected_error_after_1``, 2, 4 on fewer;
-        ``expected_error_with_J`` with the divergence
-        of the outputs besides; ``expected_error_shifts`` from three passes, as ``shifts``. In
-        region ``case`` scores of whole slices stand: ``aurc`` and ``spearman``, the rank
-        correlation with the true Dice. None: it cannot be said.
+        ``expected_error_without_J`` without the divergence of the outputs;
+        ``expected_error_shifts`` from three passes, as ``shifts``. In region ``case`` scores of
+        whole slices stand: ``aurc`` and ``spearman``, the rank correlation with the true Dice.
+        None: it cannot be said.
     """
     rng, noise = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     order = rng.permutation(len(pool))[: _POOL_SLICES + CORRECTED[-1]]
@@ -163,11 +163,12 @@ def _judged(
 
 def _calibrators(corrected: Sequence[Judged], rng: np.random.Generator) -> list[Fitted]:
     """Return the calibrators that these corrected slices allow for."""
-    used = len(USED)
+    others = [number for number, name in enumerate(FEATURES) if name != "branches"]
     read: dict[str, Callable[[Doubt], NDArray[np.float32]]] = {
-        "": lambda doubt: doubt.features[..., :used],
-        "_with_J": lambda doubt: doubt.features,
-        "_shifts": lambda doubt: doubt.shifted[..., :used],
+        "": lambda doubt: doubt.features,
+        "_without_J": lambda doubt: doubt.features[..., others],
+        "_shifts": lambda doubt: doubt.shifted,
+        "_shifts_without_J": lambda doubt: doubt.shifted[..., others],
     }
     counts = [count for count in CORRECTED if count <= len(corrected)]
     found = []
