@@ -48,11 +48,20 @@ class Fitted(NamedTuple):
 
 
 def pixel_lines(
-    judged: Sequence[Judged], calibrators: Sequence[Fitted], each_patient: bool = True
+    judged: Sequence[Judged], calibrators: Sequence[Fitted], *, each_patient: bool = True
 ) -> list[Run]:
     """Return the measures of each region and score, over all annotated pixels together.
 
-    Unless told otherwise, also those of the pixels of each patient.
+    Parameters
+    ----------
+    each_patient
+        Whether two of them are measured among the pixels of each patient, too.
+
+    Returns
+    -------
+    list of dict
+        ``score``, ``region``, ``corrected`` and `MEASURES`, as `napari_crii.benchmark.errors.judge`
+        says.
     """
     scores = {name: [d.maps[name] for _, d, _ in judged] for name in SCORES}
     corrected = {}

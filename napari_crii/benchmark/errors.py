@@ -138,7 +138,10 @@ def judge(
     for name, slices in judged.items():
         if not slices:
             continue
-        lines = [*pixel_lines(slices, calibrators, name == "test"), *case_lines(slices)]
+        lines = [
+            *pixel_lines(slices, calibrators, each_patient=name == "test"),
+            *case_lines(slices),
+        ]
         found += [
             {"set": name, **line, "passes": passes_of(line["score"], mirror_axes)} for line in lines
         ]

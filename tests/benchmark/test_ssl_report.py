@@ -1,4 +1,4 @@
-"""What a comparison with few labels comes to: differences, margins, the table."""
+"""What a comparison with few labels comes to: margins, the table, the plot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_crii.benchmark.paired import paired_difference
 from napari_crii.benchmark.ssl_report import (
     dice_interval,
     margins_table,
@@ -23,17 +22,6 @@ def fake(method: str, draw: int, fold: int, patients: dict[str, float]) -> dict[
         "method": method, "draw": draw, "fold": fold, "budget": 1.0, "dice": value, "hd95": 3.0,
         "patients": patients, "seconds_per_iteration": 0.1, "peak_mb": None, **measures,
     }  # fmt: skip
-
-
-def test_differences_are_paired_by_patient_and_draw() -> None:
-    ours = [fake("plus", d, 0, {"a": 0.9, "b": 0.8}) for d in (0, 1)]
-    theirs = [fake("bcp", 0, 0, {"b": 0.7, "a": 0.8}), fake("bcp", 1, 0, {"a": 0.8, "b": 0.7})]
-    assert paired_difference(ours, theirs) == pytest.approx((0.1, 0.1, 0.1))
-    theirs[1] = fake("bcp", 1, 0, {"a": 0.3, "b": 0.7})
-    mean, low, high = paired_difference(ours, theirs) or (0, 0, 0)
-    assert mean == pytest.approx(0.225)
-    assert (low, high) == pytest.approx((0.1, 0.35))
-    assert paired_difference(ours, [fake("bcp", 2, 0, {"a": 0.5})]) is None
 
 
 def test_margins_are_given_by_every_measure_that_the_runs_hold_by_patient() -> None:
